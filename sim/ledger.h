@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * DOC: The ledger, everything that a replay counts.
+ *
+ * Exact integers that depend on the trace, the policy, the kernel and the options, and on
+ * no price. Whatever a report says in cycles is computed from here and a cost profile.
+ */
+#ifndef SIM_LEDGER_H
+#define SIM_LEDGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "models/exit_reason.h"
+#include "models/step.h"
+#include "traces/trace.h"
+
+/**
+ * struct path_count - How often one path was taken.
+ * @kind:        enum event_kind of the events that took it
+ * @exit_reason: enum exit_reason; EXIT_NONE when there was no VM-exit
+ * @steps:       the steps, in order
+ * @count:       at least 1
+ */
+struct path_count {
+	uint32_t kind;
+	int32_t exit_reason;
+	struct step_log steps;
+	uint64_t count;
+};
+
+/**
+ * struct vcpu_final - A vCPU after the last event.
+ * @state:         "guest", "polling", "halted", "preempted" or "stopped"
+ * @intercept_xfd: accesses of IA32_XFD cause VM-exits
+ * @intercept_nm:  #NM causes VM-exits
+ * @fpstate_bytes: size of the guest's buffer
+ * @xfd:           IA32_XFD as the guest sees it
+ * @xfd_err:       IA32_XFD_ERR as the guest sees it
+ */
+struct vcpu_final {
+	const char *state;
+	bool intercept_xfd;
+	bool intercept_nm;
+	uint32_t fpstate_bytes;
+	uint64_t xfd;
+	uint64_t xfd_err;
+};
+
+/**
+ * struct ledger - The counts of one run.
+ * @step_count:    by enum step; guest_run counts cycles
+ * @exit_count:    VM-exits by enum exit_reason
+ * @xfd_exits:     those that XFD caused: accesses of XFD and XFD_ERR, #NM
+ * @nr_events:     replayed
+ * @nr_skipped:    events of vCPUs that had stopped
+ * @xfd_writes:    guest WRMSRs of IA32_XFD that were replayed, refused ones included
+ * @fpstate_bytes: in use at the end
+ * @fpstate_high_water_bytes: most that was ever in use
+ * @paths:         in the order in which they were first taken; owned
+ * @nr_paths:      entries of @paths
+ * @vcpus:         one per vCPU; owned
+ * @nr_vcpus:      entries of @vcpus
+ */
+struct ledger {
+	uint64_t step_count[NR_STEPS];
+	uint64_t exit_count[NR_EXIT_REASONS];
+	uint64_t xfd_exits;
+	uint64_t nr_events;
+	uint64_t nr_skipped;
+	uint64_t xfd_writes;
+	uint64_t fpstate_bytes;
+	uint64_t fpstate_high_water_bytes;
+	struct path_count *paths;
+	size_t nr_paths;
+	struct vcpu_final *vcpus;
+	uint32_t nr_vcpus;
+};
+
+/**
+ * struct run - One replay, ready to be reported or stored.
+ * @trace_hash: identity of the trace
+ * @policy:     name
+ * @kernel:     name
+ * @options:    every other option that changes counts, as one line of JSON with sorted keys
+ * @ledger:     the counts
+ * @duration_ns: wall time of the replay; never part of a result
+ */
+struct run {
+	char trace_hash[TRACE_HASH_LEN];
+	const char *policy;
+	const char *kernel;
+	const char *options;
+	struct ledger ledger;
+	uint64_t duration_ns;
+};
+
+#endif /* SIM_LEDGER_H */
