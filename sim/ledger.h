@@ -60,6 +60,8 @@ struct vcpu_final {
  * @fpstate_high_water_bytes: most that was ever in use
  * @paths:         in the order in which they were first taken; owned
  * @nr_paths:      entries of @paths
+ * @path_index:    open-addressing table of @path_slots entries, index into @paths plus 1
+ * @path_slots:    a power of two, or 0
  * @vcpus:         one per vCPU; owned
  * @nr_vcpus:      entries of @vcpus
  */
@@ -74,6 +76,8 @@ struct ledger {
 	uint64_t fpstate_high_water_bytes;
 	struct path_count *paths;
 	size_t nr_paths;
+	uint32_t *path_index;
+	size_t path_slots;
 	struct vcpu_final *vcpus;
 	uint32_t nr_vcpus;
 };
@@ -95,5 +99,46 @@ struct run {
 	struct ledger ledger;
 	uint64_t duration_ns;
 };
+
+struct machine;
+struct machine_result;
+
+/**
+ * ledger_add() - Count one event.
+ * @ledger: zero-initialised before the first
+ * @event:  the event
+ * @result: what it cost
+ * @skipped: its vCPU had stopped: only nr_skipped changes
+ *
+ * Cost: one hash look-up of the path. Return: 0, -ENOMEM, or -EOVERFLOW when the guest
+ * cycles of the trace pass 2^63 - 1.
+ */
+int ledger_add(struct ledger *ledger, const struct trace_event *event,
+	       const struct machine_result *result, bool skipped);
+
+/**
+ * ledger_finish() - Record how the machine ended.
+ * @ledger:  the ledger
+ * @machine: after the last event
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int ledger_finish(struct ledger *ledger, const struct machine *machine);
+
+/** ledger_release() - Free what a ledger owns. */
+void ledger_release(struct ledger *ledger);
+
+/** path_is_xfd() - Is this the path of an event that XFD caused: an access, AMX or #NM? */
+bool path_is_xfd(const struct path_count *path);
+
+/**
+ * path_text() - The steps of a path as text: names separated by spaces.
+ * @steps: the steps
+ * @buf:   receives the text
+ *
+ * Return: @buf.
+ */
+enum { PATH_TEXT_LEN = STEP_LOG_MAX * 24 };
+char *path_text(const struct step_log *steps, char buf[PATH_TEXT_LEN]);
 
 #endif /* SIM_LEDGER_H */
