@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: MIT */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/cli.h"
+#include "sim/compare.h"
+#include "sim/table.h"
+
+enum { MAX_POLICIES = 64, MAX_TRACES = 1024 };
+
+struct args {
+	struct cli_run_args run;
+	const struct xfd_policy *policies[MAX_POLICIES];
+	size_t nr_policies;
+	const char *traces[MAX_TRACES];
+	size_t nr_traces;
+};
+
+static void add_policy(struct args *args, const struct xfd_policy *policy)
+{
+	for (size_t i = 0; i < args->nr_policies; i++)
+		if (args->policies[i] == policy)
+			return;
+	args->policies[args->nr_policies++] = policy;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	const struct xfd_policy *policy;
+	struct args *args = state->input;
+	char *item;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &args->run;
+		return 0;
+	case 'p':
+		while ((item = strsep(&arg, ",")))
+			add_policy(args, cli_policy(state, item));
+		return 0;
+	case ARGP_KEY_ARG:
+		if (args->nr_traces == MAX_TRACES)
+			argp_error(state, "at most %d traces at a time", MAX_TRACES);
+		args->traces[args->nr_traces++] = arg;
+		return 0;
+	case ARGP_KEY_END:
+		if (!args->nr_traces)
+			argp_error(state, "which trace?");
+		for (size_t i = 0; !args->nr_policies && (policy = policy_at(i)); i++)
+			args->policies[i] = policy;
+		while (args->nr_policies < MAX_POLICIES && args->policies[args->nr_policies])
+			args->nr_policies++;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* Is this a policy that this kernel could have had? */
+static bool meaningful(const struct run *run)
+{
+	const struct xfd_policy *policy = policy_find(run->policy);
+
+	return kernel_find(run->kernel)->grows_at_write ? policy->meaningful_at_write
+							: policy->meaningful_at_cpuid;
+}
+
+struct context {
+	const struct args *args;
+	const char *path;
+	const struct engine_trace *trace;
+	const struct comparison *comparison;
+	const struct cost_profile *profile;
+};
+
+static double percent(const struct context *x, uint64_t cycles)
+{
+	return compare_percent(cycles, x->profile->tsc_khz, x->comparison->guest_cycles,
+			       x->trace->info.tsc_khz);
+}
+
+static uint64_t per_second(const struct context *x, uint64_t cycles)
+{
+	return compare_per_second(cycles, x->comparison->guest_cycles, x->trace->info.tsc_khz);
+}
+
+/* ---- for programs ---- */
+
+static json_t *row_json(const struct context *x, size_t rank)
+{
+	const struct comparison_row *row = &x->comparison->rows[rank];
+	const uint64_t *best = x->comparison->rows[0].overhead_cycles;
+	json_auto_t *ledger_json = cli_ledger_json(row->run);
+	const struct ledger *l = &row->run->ledger;
+
+	return json_pack(
+		"{si ss sb so so so so so sf so so so so so so so so sO}", "rank", (int)rank + 1,
+		"policy", row->run->policy, "meaningful_with_kernel", (int)meaningful(row->run),
+		"overhead_cycles", cli_uint(row->overhead_cycles[PRICE_TYPICAL]),
+		"overhead_cycles_low", cli_uint(row->overhead_cycles[PRICE_LOW]),
+		"overhead_cycles_high", cli_uint(row->overhead_cycles[PRICE_HIGH]), "xfd_cycles",
+		cli_uint(row->xfd_cycles), "overhead_cycles_per_guest_second",
+		cli_uint(per_second(x, row->overhead_cycles[PRICE_TYPICAL])), "overhead_percent",
+		percent(x, row->overhead_cycles[PRICE_TYPICAL]), "above_best_cycles",
+		cli_uint(row->overhead_cycles[PRICE_TYPICAL] - best[PRICE_TYPICAL]), "vmexits",
+		cli_uint(l->step_count[STEP_vmexit]), "xfd_exits", cli_uint(l->xfd_exits), "syncs",
+		cli_uint(l->step_count[STEP_xfd_sync]), "userspace_exits",
+		cli_uint(l->step_count[STEP_user_roundtrip]), "fpstate_bytes",
+		cli_uint(l->fpstate_bytes), "fpstate_high_water_bytes",
+		cli_uint(l->fpstate_high_water_bytes), "events_skipped", cli_uint(l->nr_skipped),
+		"steps", json_object_get(ledger_json, "steps"));
+}
+
+static json_t *comparison_json(const struct context *x)
+{
+	const struct comparison *c = x->comparison;
+	json_t *rows = json_array(), *segments = json_array();
+
+	for (size_t i = 0; i < c->nr; i++)
+		json_array_append_new(rows, row_json(x, i));
+	for (size_t i = 0; i < c->nr_segments; i++)
+		json_array_append_new(segments,
+				      json_pack("{ss sf}", "policy",
+						c->rows[c->segments[i].row].run->policy,
+						"from_writes_per_exit", c->segments[i].from));
+	return json_pack(
+		"{so ss so ss so sf so so so sf sb ss so so so}", "trace",
+		cli_trace_json(x->path, x->trace), "kernel", c->rows[0].run->kernel, "options",
+		json_loads(c->rows[0].run->options, 0, NULL), "profile", x->profile->name,
+		"guest_cycles", cli_uint(c->guest_cycles), "guest_seconds",
+		(double)c->guest_cycles / ((double)x->trace->info.tsc_khz * 1000), "xfd_writes",
+		cli_uint(c->xfd_writes), "slow_exits", cli_uint(c->slow_exits), "fastpath_exits",
+		cli_uint(c->fast_exits), "xfd_writes_per_slow_exit", c->writes_per_exit,
+		"robust_over_price_ranges", (int)c->robust, "winner", c->rows[0].run->policy,
+		"margin_cycles",
+		c->nr > 1 ? cli_uint(c->rows[1].overhead_cycles[PRICE_TYPICAL] -
+				     c->rows[0].overhead_cycles[PRICE_TYPICAL])
+			  : json_null(),
+		"break_even", segments, "ranking", rows);
+}
+
+/* ---- for people ---- */
+
+static void print_head(const struct context *x, FILE *out)
+{
+	const struct comparison *c = x->comparison;
+	const struct trace_info *info = &x->trace->info;
+	char a[TABLE_NUMBER_LEN], b[TABLE_NUMBER_LEN];
+	char *mode = cli_trace_mode(info);
+
+	fprintf(out, "%s: a %s trace of %" PRIu32 " vCPU%s, %.3f s of guest time, %s events\n",
+		x->path, mode, info->nr_vcpus, info->nr_vcpus == 1 ? "" : "s",
+		(double)c->guest_cycles / ((double)info->tsc_khz * 1000),
+		table_number(x->trace->nr_events, a));
+	fprintf(out, "%s XFD writes; %s VM-exits that XFD does not cause", table_number(c->xfd_writes, a),
+		table_number(c->slow_exits + c->fast_exits, b));
+	if (c->fast_exits)
+		fprintf(out, ", %s of them on the fastpath", table_number(c->fast_exits, a));
+	fprintf(out, "\nkernel %s; typical prices of profile %s (estimates: 'xfdsim profiles %s')\n\n",
+		c->rows[0].run->kernel, x->profile->name, x->profile->name);
+	free(mode);
+}
+
+static void print_table(const struct context *x, FILE *out)
+{
+	struct table *table = table_new(">|policy|>overhead cycles|>per guest second|>of guest time|"
+					">XFD's part|>above best|>XFD exits|>syncs|>to userspace|"
+					">fpstate bytes");
+	const struct comparison *c = x->comparison;
+	char n[TABLE_NUMBER_LEN];
+
+	for (size_t i = 0; i < c->nr; i++) {
+		const struct comparison_row *row = &c->rows[i];
+		const struct ledger *l = &row->run->ledger;
+		uint64_t cycles = row->overhead_cycles[PRICE_TYPICAL];
+
+		table_row(table);
+		table_cell(table, "%zu", i + 1);
+		table_cell(table, "%s%s", row->run->policy, meaningful(row->run) ? "" : " *");
+		table_cell(table, "%s", table_number(cycles, n));
+		table_cell(table, "%s", table_number(per_second(x, cycles), n));
+		table_cell(table, "%.4f%%", percent(x, cycles));
+		table_cell(table, "%.4f%%", percent(x, row->xfd_cycles));
+		table_cell(table, i ? "+%s" : "%s",
+			   table_number(cycles - c->rows[0].overhead_cycles[PRICE_TYPICAL], n));
+		table_cell(table, "%s", table_number(l->xfd_exits, n));
+		table_cell(table, "%s", table_number(l->step_count[STEP_xfd_sync], n));
+		table_cell(table, "%s", table_number(l->step_count[STEP_user_roundtrip], n));
+		table_cell(table, "%s", table_number(l->fpstate_bytes, n));
+	}
+	table_print(table, out);
+	for (size_t i = 0; i < c->nr; i++)
+		if (!meaningful(c->rows[i].run)) {
+			fprintf(out, "* a what-if: this kernel never had it; 'xfdsim policies' says why\n");
+			break;
+		}
+}
+
+static void print_winner(const struct context *x, FILE *out)
+{
+	const struct comparison *c = x->comparison;
+	char n[TABLE_NUMBER_LEN];
+	size_t ties = 1;
+
+	if (c->nr < 2)
+		return;
+	for (; ties < c->nr && c->rows[ties].overhead_cycles[PRICE_TYPICAL] ==
+				       c->rows[0].overhead_cycles[PRICE_TYPICAL];
+	     ties++)
+		;
+	if (ties == c->nr) {
+		fprintf(out, "\nAll policies cost the same.\n");
+		return;
+	}
+	fprintf(out, "\nCheapest: %s", c->rows[0].run->policy);
+	for (size_t i = 1; i < ties; i++)
+		fprintf(out, "%s%s", i + 1 < ties ? ", " : " and ", c->rows[i].run->policy);
+	fprintf(out, ", by %s cycles (%.5f%% of guest time) before %s",
+		table_number(c->rows[ties].overhead_cycles[PRICE_TYPICAL] -
+				     c->rows[0].overhead_cycles[PRICE_TYPICAL],
+			     n),
+		percent(x, c->rows[ties].overhead_cycles[PRICE_TYPICAL] -
+				   c->rows[0].overhead_cycles[PRICE_TYPICAL]),
+		c->rows[ties].run->policy);
+	fprintf(out, "; the dearest, %s, costs %.5f%% more of guest time.\n",
+		c->rows[c->nr - 1].run->policy,
+		percent(x, c->rows[c->nr - 1].overhead_cycles[PRICE_TYPICAL] -
+				   c->rows[0].overhead_cycles[PRICE_TYPICAL]));
+	fprintf(out, c->robust ? "It is also cheapest with all prices at their low end and with all "
+				 "at their high end.\n"
+			       : "With all prices at their low or at their high end another policy is "
+				 "cheaper: the answer depends on the prices.\n");
+}
+
+static void print_break_even(const struct context *x, FILE *out)
+{
+	const struct comparison *c = x->comparison;
+
+	if (!c->slow_exits || !c->xfd_writes) {
+		fprintf(out, "Break-even: the trace has no %s, so there is nothing to weigh.\n",
+			c->xfd_writes ? "VM-exit beside XFD's own" : "XFD write");
+		return;
+	}
+	fprintf(out, "Break-even: this trace has %.4g XFD writes per VM-exit (slow ones that XFD does "
+		     "not cause).\n",
+		c->writes_per_exit);
+	if (c->nr < 2)
+		return;
+	if (c->nr_segments == 1) {
+		fprintf(out, "However many they were, %s would stay cheapest.\n",
+			c->rows[c->segments[0].row].run->policy);
+		return;
+	}
+	fprintf(out, "Were there more or fewer, all else equal (an extrapolation), cheapest would be\n");
+	for (size_t i = 0; i < c->nr_segments; i++) {
+		bool last = i + 1 == c->nr_segments;
+		bool here = c->writes_per_exit >= c->segments[i].from &&
+			    (last || c->writes_per_exit < c->segments[i + 1].from);
+
+		if (i)
+			fprintf(out, "  from %.4g ", c->segments[i].from);
+		else
+			fprintf(out, "  from 0 ");
+		if (!last)
+			fprintf(out, "to %.4g ", c->segments[i + 1].from);
+		fprintf(out, "writes per VM-exit: %s%s\n", c->rows[c->segments[i].row].run->policy,
+			here ? "   <- this trace" : "");
+	}
+}
+
+static void print_text(const struct context *x, FILE *out)
+{
+	print_head(x, out);
+	print_table(x, out);
+	print_winner(x, out);
+	print_break_even(x, out);
+}
+
+/* ---- one trace after the other ---- */
+
+static int compare_one(const struct args *args, const char *path, struct store *store,
+		       const struct cost_profile *profile, FILE *text, json_t *array,
+		       struct xfd_error *err)
+{
+	struct engine_options options[MAX_POLICIES];
+	struct run runs[MAX_POLICIES] = {0};
+	struct comparison comparison = {0};
+	struct engine_trace trace = {0};
+	struct context x = {args, path, &trace, &comparison, profile};
+	int ret;
+
+	for (size_t i = 0; i < args->nr_policies; i++) {
+		options[i] = args->run.options;
+		options[i].policy = args->policies[i];
+	}
+	ret = engine_replay(path, options, args->nr_policies, runs, &trace, cli_progress,
+			    (void *)path, err);
+	if (ret)
+		return ret;
+	ret = compare_runs(runs, args->nr_policies, profile, &comparison, err);
+	if (!ret)
+		ret = cli_store_runs(store, runs, args->nr_policies, &trace, path, profile, err);
+	if (!ret && array)
+		json_array_append_new(array, comparison_json(&x));
+	else if (!ret)
+		print_text(&x, text);
+	comparison_release(&comparison);
+	for (size_t i = 0; i < args->nr_policies; i++)
+		engine_release_run(&runs[i]);
+	engine_release_trace(&trace);
+	return ret;
+}
+
+static int compare(const struct args *args, struct store *store,
+		   const struct cost_profile *profile, struct xfd_error *err)
+{
+	json_t *array = args->run.json ? json_array() : NULL;
+	struct cli_output out;
+	int status = cli_output_open(&out);
+
+	for (size_t i = 0; i < args->nr_traces && !status; i++) {
+		if (i && !array)
+			fputc('\n', out.text);
+		if (compare_one(args, args->traces[i], store, profile, out.text, array, err))
+			status = cli_fail(err);
+	}
+	if (status) {
+		json_decref(array);
+		fclose(out.text);
+		free(out.buf);
+		return status;
+	}
+	if (array)
+		cli_output_json(&out, json_pack("{ss so}", "version", XFDSIM_VERSION, "comparisons",
+						array));
+	else if (args->run.db)
+		fprintf(out.text, "Stored in %s: sqlite3 %s 'SELECT * FROM comparison'\n",
+			args->run.db, args->run.db);
+	return cli_output_close(&out, args->run.output, XFDSIM_OK);
+}
+
+int cmd_compare(int argc, char **argv)
+{
+	static const struct argp_option options[] = {
+		{"policy", 'p', "NAME[,NAME...]", 0, "Only these policies (all); see 'xfdsim policies'", 1},
+		{0},
+	};
+	static const struct argp_child children[] = {{&cli_run_argp, 0, NULL, 0}, {0}};
+	const struct argp argp = {
+		.options = options,
+		.parser = parse,
+		.args_doc = "TRACE...",
+		.doc = "Replay each TRACE (.xft or .xfs, - for standard input) under many policies in one "
+		       "pass and rank them by what they cost the guest: overhead in TSC cycles, per second "
+		       "and as a percentage of guest time, the winner, its margin, and how many XFD writes "
+		       "per VM-exit would make another policy cheapest."
+		       "\vExample: xfdsim compare guest.xft -p always-intercept,first-nonzero -k v6.19",
+		.children = children,
+	};
+	struct cost_profile *profile = NULL;
+	struct store *store = NULL;
+	struct xfd_error err = {0};
+	struct args args = {0};
+	int status;
+
+	cli_run_args_default(&args.run);
+	cli_parse(&argp, argc, argv, &args);
+	if (profile_load(args.run.profile, &profile, &err) ||
+	    (args.run.db && store_open(args.run.db, &store, &err)))
+		status = cli_fail(&err);
+	else
+		status = compare(&args, store, profile, &err);
+	store_close(store);
+	profile_free(profile);
+	return status;
+}

@@ -1,0 +1,11 @@
+/* One line per subcommand: XFDSIM_CMD(file stem and symbol, summary). Order is that of help. */
+XFDSIM_CMD(import, "Turn a recording into a trace of what its guest would do")
+//XFDSIM_CMD(gen, "Make the trace of a synthetic guest")
+XFDSIM_CMD(info, "Say what is in a trace")
+XFDSIM_CMD(dump, "Print a trace as scenario text")
+XFDSIM_CMD(replay, "Replay a trace under one policy and show its ledger")
+XFDSIM_CMD(compare, "Replay traces under many policies and rank them")
+XFDSIM_CMD(policies, "List interception policies")
+XFDSIM_CMD(kernels, "List kernel variants")
+XFDSIM_CMD(profiles, "List cost profiles, or the prices of one")
+XFDSIM_CMD(steps, "List the steps that events cost")
