@@ -49,6 +49,15 @@ int xfd_error_set(struct xfd_error *err, enum xfd_error_kind kind, const char *s
 	__attribute__((format(printf, 6, 7)));
 
 /**
+ * xfd_error_locate() - Fill in where, and nothing else.
+ * @err:    source, line and offset are replaced
+ * @source: copied, shortened from the left if need be; NULL for none
+ * @line:   0 for none
+ * @offset: -1 for none
+ */
+void xfd_error_locate(struct xfd_error *err, const char *source, uint64_t line, int64_t offset);
+
+/**
  * xfd_error_format() - An error as one line: "source:line: text" or "source: byte N: text".
  * @err: filled
  * @buf: where it goes

@@ -24,7 +24,8 @@ enum {
 	TRACE_MAX_VCPUS = 4096,
 	TRACE_MAX_PCPUS = 4096,
 	TRACE_BLOCK_EVENTS = 65536,
-	TRACE_HASH_LEN = 33 /* 32 hex digits and NUL */
+	TRACE_MAX_PROVENANCE_BYTES = 61440, /* fits a line of scenario text */
+	TRACE_HASH_LEN = 33                 /* 32 hex digits and NUL */
 };
 
 /* A delta of more than 2^60 cycles is 16 years: a mistake, and sums stay below 2^63. */
@@ -71,6 +72,20 @@ struct trace_writer;
 int trace_reader_open(const char *path, struct trace_reader **reader, struct xfd_error *err)
 	__attribute__((warn_unused_result));
 
+/**
+ * trace_reader_open_memory() - As trace_reader_open(), from memory.
+ * @name:   for messages
+ * @data:   @len bytes that stay valid until trace_reader_close()
+ * @len:    may be 0
+ * @reader: receives the reader
+ * @err:    filled on failure
+ *
+ * Return: 0 or a negative errno.
+ */
+int trace_reader_open_memory(const char *name, const void *data, size_t len,
+			     struct trace_reader **reader, struct xfd_error *err)
+	__attribute__((warn_unused_result));
+
 /** trace_reader_info() - The header. Return: owned by @reader. */
 const struct trace_info *trace_reader_info(const struct trace_reader *reader);
 
@@ -85,7 +100,8 @@ const char *trace_reader_format(const struct trace_reader *reader);
  * @err:    filled on failure
  *
  * Every event is checked: kind, vcpu and pcpu in range, reason and task class known, delta
- * at most TRACE_MAX_DELTA_CYCLES. Return: 0 or a negative errno.
+ * and hlt cycles at most TRACE_MAX_DELTA_CYCLES, the sum of all deltas below 2^63.
+ * Return: 0 or a negative errno.
  */
 int trace_reader_next(struct trace_reader *reader, const struct trace_event **events, size_t *nr,
 		      struct xfd_error *err) __attribute__((warn_unused_result));
@@ -96,8 +112,8 @@ int trace_reader_next(struct trace_reader *reader, const struct trace_event **ev
  * @index:  of the event in the current block
  * @err:    source, line and offset are filled, nothing else
  *
- * Text has a line; a packed trace has an event number, which goes into @err->source as
- * "FILE: event N".
+ * Text has a line; a packed trace has an event number, counted from 1, which goes into
+ * @err->source as "FILE: event N".
  */
 void trace_reader_locate(const struct trace_reader *reader, size_t index, struct xfd_error *err);
 
@@ -110,7 +126,7 @@ void trace_reader_locate(const struct trace_reader *reader, size_t index, struct
  */
 void trace_reader_hash(const struct trace_reader *reader, char hash[TRACE_HASH_LEN]);
 
-/** trace_reader_bytes_read() - For progress: bytes consumed so far, and in all (0: unknown). */
+/** trace_reader_progress() - For progress: bytes consumed so far, and in all (0: unknown). */
 void trace_reader_progress(const struct trace_reader *reader, uint64_t *done_bytes,
 			   uint64_t *total_bytes);
 
@@ -128,9 +144,8 @@ void trace_reader_close(struct trace_reader *reader);
  *
  * Return: 0 or a negative errno.
  */
-int trace_writer_open(const char *path, const struct trace_info *info,
-		      struct trace_writer **writer, struct xfd_error *err)
-	__attribute__((warn_unused_result));
+int trace_writer_open(const char *path, const struct trace_info *info, struct trace_writer **writer,
+		      struct xfd_error *err) __attribute__((warn_unused_result));
 
 /**
  * trace_writer_put() - Append events.

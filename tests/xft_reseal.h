@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * DOC: Make the checksums of a packed trace right again after its bytes were changed.
+ *
+ * Written from traces/FORMAT.md, not from the reader, so that tests and fuzzers get behind
+ * the checksums and the two descriptions check each other.
+ */
+#ifndef TESTS_XFT_RESEAL_H
+#define TESTS_XFT_RESEAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "traces/le.h"
+
+enum {
+	XFT_HEADER_BYTES = 48,
+	XFT_BLOCK_BYTES = 48,
+	XFT_INDEX_BYTES = 8,
+	XFT_ENTRY_BYTES = 152,
+	XFT_TRAILER_BYTES = 40
+};
+
+/* Where a part of a packed trace begins, in order; for tests that change one field. */
+struct xft_parts {
+	size_t header_bytes;
+	size_t nr_blocks;
+	size_t block[8];
+	size_t index;
+	size_t trailer;
+};
+
+static inline void xft_reseal_block(uint8_t *block, size_t stored, uint64_t seed)
+{
+	le64_store(block + 32, XXH3_64bits_withSeed(block + XFT_BLOCK_BYTES, stored, seed));
+	le64_store(block + 40, XXH3_64bits_withSeed(block, 40, seed));
+}
+
+/*
+ * Follows the sizes in the file as far as they make sense and stops where they do not. What
+ * was found goes into @parts, which may be NULL.
+ */
+static inline void xft_reseal(uint8_t *file, size_t len, struct xft_parts *parts)
+{
+	struct xft_parts unused;
+	size_t size, at, entries;
+	uint64_t seed;
+
+	parts = parts ? parts : &unused;
+	memset(parts, 0, sizeof(*parts));
+	if (len < XFT_HEADER_BYTES + 8)
+		return;
+	size = le32_load(file + 16);
+	if (size < XFT_HEADER_BYTES + 8 || size > len)
+		return;
+	seed = XXH3_64bits(file, size - 8);
+	le64_store(file + size - 8, seed);
+	parts->header_bytes = size;
+	at = size;
+	while (len - at >= XFT_BLOCK_BYTES && !memcmp(file + at, "XFTB", 4)) {
+		size_t stored = le32_load(file + at + 16);
+
+		if (stored > len - at - XFT_BLOCK_BYTES)
+			stored = len - at - XFT_BLOCK_BYTES;
+		xft_reseal_block(file + at, stored, seed);
+		if (parts->nr_blocks < 8)
+			parts->block[parts->nr_blocks] = at;
+		parts->nr_blocks++;
+		at += XFT_BLOCK_BYTES + stored;
+	}
+	parts->index = at;
+	if (len - at < XFT_INDEX_BYTES + 8 + XFT_TRAILER_BYTES)
+		return;
+	entries = parts->nr_blocks * XFT_ENTRY_BYTES;
+	if (entries > len - at - (XFT_INDEX_BYTES + 8 + XFT_TRAILER_BYTES))
+		return;
+	size = XFT_INDEX_BYTES + entries;
+	le64_store(file + at + size, XXH3_64bits_withSeed(file + at, size, seed));
+	at += size + 8;
+	parts->trailer = at;
+	le64_store(file + at + 24, XXH3_64bits_withSeed(file + at, 24, seed));
+}
+
+#endif /* TESTS_XFT_RESEAL_H */

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * DOC: What a trace format is; for traces/trace.c and traces/format/.
+ *
+ * A format turns bytes into events and back. Opening files, telling formats apart, checking
+ * events, cutting them into blocks and identity are done once for all, in traces/trace.c.
+ */
+#ifndef TRACES_FORMAT_H
+#define TRACES_FORMAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "traces/infile.h"
+#include "traces/outfile.h"
+#include "traces/trace.h"
+
+/**
+ * struct trace_format - One format.
+ * @name:    for people; ".@name" is the suffix of its files
+ * @sniff:   do these first bytes of a file (64 KiB, or all there are) begin such a trace?
+ * @open:    read the header. @info is zeroed; what is put there is freed by the caller, also
+ *           after a failure. The caller checks it with validate_info() afterwards.
+ * @next:    read up to TRACE_BLOCK_EVENTS events into @events; @nr is 0 at the end only.
+ *           The caller checks them with validate_events() afterwards.
+ * @line:    the line of an event of the current block; NULL when there are no lines
+ * @close:   free the reader
+ * @begin:   write the header, which has been checked and outlives the writer
+ * @put:     write a block of checked events: TRACE_BLOCK_EVENTS, fewer in the last one only
+ * @finish:  write what follows the last event
+ * @end:     free the writer, finished or not
+ *
+ * Those that can fail return 0 or a negative errno and fill the error.
+ */
+struct trace_format {
+	const char *name;
+	bool (*sniff)(const uint8_t *head, size_t len);
+	int (*open)(struct infile *in, struct trace_info *info, void **reader,
+		    struct xfd_error *err);
+	int (*next)(void *reader, struct trace_event *events, size_t *nr, struct xfd_error *err);
+	uint64_t (*line)(const void *reader, size_t index);
+	void (*close)(void *reader);
+	int (*begin)(struct outfile *out, const struct trace_info *info, void **writer,
+		     struct xfd_error *err);
+	int (*put)(void *writer, const struct trace_event *events, size_t nr,
+		   struct xfd_error *err);
+	int (*finish)(void *writer, struct xfd_error *err);
+	void (*end)(void *writer);
+};
+
+#define XFD_FORMAT(name) extern const struct trace_format trace_format_##name;
+#include "traces/format_list.h"
+#undef XFD_FORMAT
+
+#endif /* TRACES_FORMAT_H */

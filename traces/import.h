@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * DOC: A recording of a scheduler becomes a trace.
+ *
+ * Every CPU of the recording becomes a vCPU, numbered from 0 in order of CPU numbers, each on
+ * its own pCPU; the clock of all of them starts at the recording's first time stamp. What the
+ * tasks do to IA32_XFD is projected (traces/projection.h). What else makes a vCPU exit is
+ * assumed:
+ *
+ * - Boot: wrxfd 0x40000 and xsetbv, at time 0.
+ * - Idle is HLT: a switch to pid 0 is hlt, the next sign of life is wake. A CPU whose first
+ *   line has pid 0 slept from the beginning. While it sleeps nothing else happens on it.
+ * - Guest timer: each tick is two exits on the fastpath, because the VMX preemption timer
+ *   expires and the guest arms the next tick by writing TSC_DEADLINE, both of which KVM serves
+ *   without leaving its inner loop. A recorded local_timer_entry is a tick; if there is none,
+ *   a running vCPU ticks at multiples of 1/hz (NO_HZ_IDLE: an idle one does not).
+ * - Host timer: the host's own tick interrupts a running vCPU, at odd multiples of
+ *   1/(2*host_hz), so that it does not fall together with the guest's.
+ * - IPIs cause no exits: the processors that have AMX deliver them by IPI virtualisation.
+ * - Where events were lost, the CPU's registers belong to nobody.
+ *
+ * At equal times guest ticks come first, then host ticks, then what was recorded, in its
+ * order; ticks go from vCPU to vCPU.
+ */
+#ifndef TRACES_IMPORT_H
+#define TRACES_IMPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "traces/error.h"
+#include "traces/recording.h"
+#include "traces/taskname.h"
+
+enum {
+	IMPORT_DEFAULT_HZ = 250,          /* CONFIG_HZ of Debian, Ubuntu, SUSE */
+	IMPORT_DEFAULT_HOST_HZ = 250,     /* the same */
+	IMPORT_MAX_HZ = 10000,            /* CONFIG_HZ is 1000 at most */
+	IMPORT_DEFAULT_TSC_KHZ = 2200000, /* that of profile spr */
+};
+
+/**
+ * struct import_options - How to project.
+ * @amx_tasks: which tasks use AMX, see taskname_table_new(); NULL for none
+ * @hz:        guest ticks a second where none were recorded, 0 to IMPORT_MAX_HZ; 0 for none
+ * @host_hz:   host ticks a second, 0 to IMPORT_MAX_HZ; 0 for none
+ * @tsc_khz:   clock of the trace, 1 to 10^8
+ */
+struct import_options {
+	const char *amx_tasks;
+	uint32_t hz;
+	uint32_t host_hz;
+	uint64_t tsc_khz;
+};
+
+/**
+ * struct import_score - Projected restores against recorded ones.
+ * @true_positives:  switches for which both have a restore
+ * @false_positives: only the projection has one
+ * @false_negatives: only the recording has one
+ * @recall_outside:  recorded restores that no projected switch precedes, not in the score
+ *
+ * A switch counts once the next one on its CPU has come. Precision is tp / (tp + fp), recall
+ * tp / (tp + fn).
+ */
+struct import_score {
+	uint64_t true_positives;
+	uint64_t false_positives;
+	uint64_t false_negatives;
+	uint64_t recall_outside;
+};
+
+/**
+ * struct import_report - What was read and what came of it.
+ * @recording:       counts of the input
+ * @source_hash:     XXH3-128 of the uncompressed text
+ * @nr_vcpus:        CPUs seen
+ * @duration_ns:     from first to last time stamp
+ * @kernel_switches: switches to kernel threads
+ * @idle_switches:   switches to idle
+ * @gaps:            switches from a task that was not seen coming
+ * @restores:        projected
+ * @xfd_writes:      projected wrxfd after boot, first uses included
+ * @amx_tasks:       tasks that were named and ran; each has one first use
+ * @events:          in the trace
+ * @recorded_ticks:  the guest's ticks were recorded, hz does not matter
+ * @scored:          restores were recorded, @score is filled
+ * @score:           how good the projection of restores is
+ * @top:             user tasks' names that were switched in most
+ * @nr_top:          entries of @top
+ * @skipped:         events without use, by name
+ * @nr_skipped:      entries of @skipped
+ */
+struct import_report {
+	struct recording_stats recording;
+	char source_hash[TRACE_HASH_LEN];
+	uint32_t nr_vcpus;
+	uint64_t duration_ns;
+	uint64_t kernel_switches;
+	uint64_t idle_switches;
+	uint64_t gaps;
+	uint64_t restores;
+	uint64_t xfd_writes;
+	uint64_t amx_tasks;
+	uint64_t events;
+	bool recorded_ticks;
+	bool scored;
+	struct import_score score;
+	struct taskname_count top[TASKNAME_TOP];
+	uint32_t nr_top;
+	struct skipped_event skipped[RECORDING_SKIPPED_NAMES];
+	uint32_t nr_skipped;
+};
+
+/**
+ * struct import_progress - Whom to tell how far it is; called every few milliseconds.
+ * @report: @phase is "reading" or "writing"; @total is 0 when unknown
+ * @data:   passed to @report
+ */
+struct import_progress {
+	void (*report)(void *data, const char *phase, uint64_t done, uint64_t total);
+	void *data;
+};
+
+/**
+ * import_options_init() - The defaults; no task uses AMX.
+ */
+void import_options_init(struct import_options *options);
+
+/**
+ * import_recording() - Make a trace from a recording.
+ * @path:     ftrace text, plain or zstd; "-" is standard input
+ * @options:  how
+ * @out_path: see trace_writer_open()
+ * @report:   filled on success
+ * @progress: NULL for nobody
+ * @err:      filled on failure; then no file was made or replaced
+ *
+ * Events wait in a file without a name in TMPDIR, or without TMPDIR beside @out_path: 24
+ * bytes each beyond the first 32,768. Memory does not grow with the length.
+ *
+ * Return: 0 or a negative errno.
+ */
+int import_recording(const char *path, const struct import_options *options, const char *out_path,
+		     struct import_report *report, const struct import_progress *progress,
+		     struct xfd_error *err) __attribute__((warn_unused_result));
+
+#endif /* TRACES_IMPORT_H */

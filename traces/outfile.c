@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Atomic file output. A named temporary file in the same directory was preferred to
+ * O_TMPFILE with linkat(), which needs /proc and cannot replace a file anyway.
+ */
+#include "traces/outfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { BUFFER_BYTES = 65536, TEMP_TRIES = 1000 };
+
+/*
+ * @name:   as the caller gave it, for messages
+ * @place:  where the file will stand; NULL when it is written directly
+ * @temp:   where it stands until then; NULL when it is written directly
+ * @offset: bytes accepted, those still in @buf included
+ */
+struct outfile {
+	char *name;
+	char *place;
+	char *temp;
+	int fd;
+	bool failed;
+	uint64_t offset;
+	size_t used;
+	uint8_t buf[BUFFER_BYTES];
+};
+
+static int fail(struct outfile *out, struct xfd_error *err, const char *what, int errnum)
+{
+	out->failed = true;
+	return xfd_error_set(err, XFD_ERROR_SYSTEM, out->name, 0, -1, "%s: %s", what,
+			     strerror(errnum));
+}
+
+/* The file that @path names in the end; links into /proc that lead nowhere stay as they are. */
+static char *resolve(const char *path, const struct stat *st)
+{
+	char *real = st ? realpath(path, NULL) : NULL;
+
+	return real ? real : strdup(path);
+}
+
+static size_t dir_len(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? (size_t)(slash - path) + 1 : 0;
+}
+
+/* Its own name keeps the umask in force, which mkstemp() would not, and fits any NAME_MAX. */
+static int open_temp(struct outfile *out)
+{
+	size_t dir = dir_len(out->place);
+	size_t size = dir + sizeof(".xfdsim-.tmp") + 2 * 3 * sizeof(long);
+	int error = 0;
+
+	out->temp = malloc(size);
+	if (!out->temp)
+		return -ENOMEM;
+	memcpy(out->temp, out->place, dir);
+	for (unsigned int i = 0; i < TEMP_TRIES; i++) {
+		snprintf(out->temp + dir, size - dir, ".xfdsim-%ld-%u.tmp", (long)getpid(), i);
+		out->fd = open(out->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		if (out->fd >= 0)
+			return 0;
+		error = errno;
+		if (error != EEXIST)
+			break;
+	}
+	free(out->temp);
+	out->temp = NULL;
+	return -error;
+}
+
+static int open_file(struct outfile *out, const char *path)
+{
+	struct stat st;
+	bool exists = !stat(path, &st);
+	int ret;
+
+	if (!exists && errno != ENOENT)
+		return -errno;
+	if (exists && S_ISDIR(st.st_mode))
+		return -EISDIR;
+	if (exists && !S_ISREG(st.st_mode)) {
+		out->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+		return out->fd < 0 ? -errno : 0;
+	}
+	/* Renaming would replace a file that may not be written. */
+	if (exists && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS))
+		return -errno;
+	out->place = resolve(path, exists ? &st : NULL);
+	if (!out->place)
+		return -ENOMEM;
+	ret = open_temp(out);
+	if (!ret && exists)
+		(void)fchmod(out->fd, st.st_mode & 0777); /* not ours to insist on */
+	return ret;
+}
+
+int outfile_open(const char *path, struct outfile **result, struct xfd_error *err)
+{
+	struct outfile *out = calloc(1, sizeof(*out));
+	bool is_stdout = !strcmp(path, "-");
+	int ret;
+
+	*result = NULL;
+	if (!out)
+		return xfd_error_set(err, XFD_ERROR_SYSTEM, path, 0, -1, "out of memory");
+	out->fd = -1;
+	out->name = strdup(is_stdout ? "standard output" : path);
+	if (!out->name)
+		ret = -ENOMEM;
+	else if (is_stdout)
+		ret = (out->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)) < 0 ? -errno : 0;
+	else
+		ret = open_file(out, path);
+	if (ret) {
+		ret = xfd_error_set(err, XFD_ERROR_SYSTEM, is_stdout ? "standard output" : path, 0,
+				    -1, "cannot write: %s", strerror(-ret));
+		outfile_discard(out);
+		return ret;
+	}
+	*result = out;
+	return 0;
+}
+
+const char *outfile_name(const struct outfile *out)
+{
+	return out->name;
+}
+
+uint64_t outfile_offset(const struct outfile *out)
+{
+	return out->offset;
+}
+
+static int write_all(struct outfile *out, const uint8_t *data, size_t len, struct xfd_error *err)
+{
+	while (len) {
+		ssize_t done = write(out->fd, data, len);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return fail(out, err, "cannot write", errno);
+		data += done;
+		len -= (size_t)done;
+	}
+	return 0;
+}
+
+static int flush(struct outfile *out, struct xfd_error *err)
+{
+	size_t used = out->used;
+
+	out->used = 0;
+	return write_all(out, out->buf, used, err);
+}
+
+int outfile_write(struct outfile *out, const void *data, size_t len, struct xfd_error *err)
+{
+	int ret;
+
+	if (out->failed)
+		return fail(out, err, "cannot write", EIO);
+	out->offset += len;
+	if (len > sizeof(out->buf) - out->used) {
+		ret = flush(out, err);
+		if (ret)
+			return ret;
+		if (len >= sizeof(out->buf))
+			return write_all(out, data, len, err);
+	}
+	memcpy(out->buf + out->used, data, len);
+	out->used += len;
+	return 0;
+}
+
+int outfile_printf(struct outfile *out, struct xfd_error *err, const char *fmt, ...)
+{
+	char *text = NULL;
+	va_list args;
+	int len, ret;
+
+	va_start(args, fmt);
+	len = vasprintf(&text, fmt, args);
+	va_end(args);
+	if (len < 0)
+		return fail(out, err, "cannot write", ENOMEM);
+	ret = outfile_write(out, text, (size_t)len, err);
+	free(text);
+	return ret;
+}
+
+/* A rename survives a power cut only when the directory is on the disk; it cannot be undone. */
+static void sync_dir(const char *path)
+{
+	char *dir = strndup(path, dir_len(path));
+	int fd;
+
+	if (!dir)
+		return;
+	fd = open(*dir ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0) {
+		(void)fsync(fd);
+		close(fd);
+	}
+	free(dir);
+}
+
+int outfile_commit(struct outfile *out, struct xfd_error *err)
+{
+	int ret = out->failed ? fail(out, err, "cannot write", EIO) : flush(out, err);
+	int fd = out->fd;
+
+	if (!ret && out->temp && fsync(fd) && errno != EINVAL && errno != EROFS)
+		ret = fail(out, err, "cannot flush to disk", errno);
+	out->fd = -1;
+	if (close(fd) && !ret)
+		ret = fail(out, err, "cannot close", errno);
+	if (!ret && out->temp) {
+		if (rename(out->temp, out->place)) {
+			ret = fail(out, err, "cannot move into place", errno);
+		} else {
+			free(out->temp);
+			out->temp = NULL;
+			sync_dir(out->place);
+		}
+	}
+	outfile_discard(out);
+	return ret;
+}
+
+void outfile_discard(struct outfile *out)
+{
+	if (!out)
+		return;
+	if (out->fd >= 0)
+		close(out->fd);
+	if (out->temp)
+		unlink(out->temp);
+	free(out->temp);
+	free(out->place);
+	free(out->name);
+	free(out);
+}

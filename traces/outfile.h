@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * DOC: Output files that are there whole or not at all.
+ *
+ * A regular file is written beside its place under a temporary name (".xfdsim-PID-N.tmp"),
+ * flushed to the disk and renamed over its place on commit; until then, and after any
+ * failure, what stood there before stays. "-", devices, pipes and sockets are written
+ * directly, because nothing can be renamed over them.
+ */
+#ifndef TRACES_OUTFILE_H
+#define TRACES_OUTFILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "traces/error.h"
+
+struct outfile;
+
+/**
+ * outfile_open() - Begin an output file.
+ * @path: file name; "-" is standard output, whose stdio buffer the caller has flushed. A
+ *        symbolic link stays and the file it names is replaced; the mode of a replaced file
+ *        stays too.
+ * @out:  receives the file; end it with outfile_commit() or outfile_discard()
+ * @err:  filled on failure
+ *
+ * Return: 0 or a negative errno.
+ */
+int outfile_open(const char *path, struct outfile **out, struct xfd_error *err)
+	__attribute__((warn_unused_result));
+
+/** outfile_name() - The name for messages. Return: owned by @out. */
+const char *outfile_name(const struct outfile *out);
+
+/** outfile_offset() - Bytes written so far. Return: the offset of the next byte. */
+uint64_t outfile_offset(const struct outfile *out);
+
+/**
+ * outfile_write() - Append bytes; buffered.
+ * @out:  the file
+ * @data: @len bytes
+ * @len:  any number
+ * @err:  filled on failure
+ *
+ * After a failure every later call fails too, commit included. Return: 0 or a negative errno.
+ */
+int outfile_write(struct outfile *out, const void *data, size_t len, struct xfd_error *err)
+	__attribute__((warn_unused_result));
+
+/** outfile_printf() - Append formatted text of any length; else as outfile_write(). */
+int outfile_printf(struct outfile *out, struct xfd_error *err, const char *fmt, ...)
+	__attribute__((warn_unused_result, format(printf, 3, 4)));
+
+/**
+ * outfile_commit() - Flush to disk, move into place, free.
+ * @out: gone afterwards, whatever the result
+ * @err: filled on failure; then no file was made or replaced
+ *
+ * Return: 0 or a negative errno.
+ */
+int outfile_commit(struct outfile *out, struct xfd_error *err) __attribute__((warn_unused_result));
+
+/** outfile_discard() - Free @out and remove what it wrote; NULL is allowed. */
+void outfile_discard(struct outfile *out);
+
+#endif /* TRACES_OUTFILE_H */

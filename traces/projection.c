@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+#include "traces/projection.h"
+
+#include <stdlib.h>
+
+#include "models/msr.h"
+#include "traces/trace.h"
+
+#define XFD_ARMED XFEATURE_MASK_XTILE_DATA
+
+enum { FIRST_SLOTS = 1024 /* a power of two; the table doubles when half full */ };
+
+/* @owner: 0 for nobody. @armed: XFD was last written as 0x40000, not as 0. */
+struct guest_cpu {
+	uint32_t owner;
+	bool armed;
+};
+
+/* A slot of @tasks is empty when its pid is 0. */
+struct projection {
+	uint32_t nr_slots;
+	uint32_t nr_tasks;
+	struct guest_task *tasks;
+	struct guest_cpu cpus[TRACE_MAX_VCPUS];
+};
+
+int projection_new(struct projection **projectionp, struct xfd_error *err)
+{
+	struct projection *projection = malloc(sizeof(*projection));
+	struct guest_task *tasks = calloc(FIRST_SLOTS, sizeof(*tasks));
+
+	if (!projection || !tasks) {
+		free(projection);
+		free(tasks);
+		return xfd_error_set(err, XFD_ERROR_SYSTEM, NULL, 0, -1, "out of memory");
+	}
+	projection->nr_slots = FIRST_SLOTS;
+	projection->nr_tasks = 0;
+	projection->tasks = tasks;
+	for (uint32_t cpu = 0; cpu < TRACE_MAX_VCPUS; cpu++)
+		projection->cpus[cpu] = (struct guest_cpu){.armed = true};
+	*projectionp = projection;
+	return 0;
+}
+
+static uint32_t home_slot(uint32_t pid, uint32_t nr_slots)
+{
+	return (pid * 2654435769u >> 7) & (nr_slots - 1);
+}
+
+/* The slot of @pid, or the empty one where it belongs. */
+static uint32_t find_slot(const struct guest_task *tasks, uint32_t nr_slots, uint32_t pid)
+{
+	uint32_t slot = home_slot(pid, nr_slots);
+
+	while (tasks[slot].pid && tasks[slot].pid != pid)
+		slot = (slot + 1) & (nr_slots - 1);
+	return slot;
+}
+
+static int grow(struct projection *projection, struct xfd_error *err)
+{
+	uint32_t nr_slots = projection->nr_slots * 2;
+	struct guest_task *tasks = calloc(nr_slots, sizeof(*tasks)), *task;
+
+	if (!tasks)
+		return xfd_error_set(err, XFD_ERROR_SYSTEM, NULL, 0, -1, "out of memory");
+	for (uint32_t slot = 0; slot < projection->nr_slots; slot++) {
+		task = &projection->tasks[slot];
+		if (task->pid)
+			tasks[find_slot(tasks, nr_slots, task->pid)] = *task;
+	}
+	free(projection->tasks);
+	projection->tasks = tasks;
+	projection->nr_slots = nr_slots;
+	return 0;
+}
+
+struct guest_task *projection_task(struct projection *projection, uint32_t pid,
+				   struct xfd_error *err)
+{
+	uint32_t slot = find_slot(projection->tasks, projection->nr_slots, pid);
+
+	if (projection->tasks[slot].pid)
+		return &projection->tasks[slot];
+	if (projection->nr_tasks >= projection->nr_slots / 2) {
+		if (grow(projection, err))
+			return NULL;
+		slot = find_slot(projection->tasks, projection->nr_slots, pid);
+	}
+	projection->nr_tasks++;
+	projection->tasks[slot] = (struct guest_task){.pid = pid, .last_cpu = -1};
+	return &projection->tasks[slot];
+}
+
+/* Deleting from a linear probe: whoever would not be found across the hole moves into it. */
+void projection_forget(struct projection *projection, uint32_t pid)
+{
+	struct guest_task *tasks = projection->tasks;
+	uint32_t mask = projection->nr_slots - 1;
+	uint32_t hole = find_slot(tasks, projection->nr_slots, pid), slot = hole, home;
+
+	if (!tasks[hole].pid)
+		return;
+	projection->nr_tasks--;
+	for (;;) {
+		slot = (slot + 1) & mask;
+		if (!tasks[slot].pid)
+			break;
+		home = home_slot(tasks[slot].pid, projection->nr_slots);
+		if (((slot - home) & mask) < ((slot - hole) & mask))
+			continue;
+		tasks[hole] = tasks[slot];
+		hole = slot;
+	}
+	tasks[hole].pid = 0;
+}
+
+static void add_event(struct projection_out *out, enum event_kind kind, uint64_t arg)
+{
+	out->kind[out->nr] = kind;
+	out->arg[out->nr++] = arg;
+	out->nr_writes += kind == EVENT_wrxfd;
+}
+
+void projection_boot(struct projection_out *out)
+{
+	out->nr = out->nr_writes = 0;
+	out->restored = out->first_use = false;
+	add_event(out, EVENT_wrxfd, XFD_ARMED);
+	add_event(out, EVENT_xsetbv, EVENT_XCR0_DEFAULT);
+}
+
+void projection_switch_out(struct guest_task *task, uint32_t cpu)
+{
+	task->last_cpu = (int32_t)cpu;
+}
+
+/* The guest's XRSTORS follows its write: tiles become initial, or come back. */
+static void restore(struct guest_cpu *cpu, const struct guest_task *task,
+		    struct projection_out *out)
+{
+	cpu->owner = task->pid;
+	out->restored = true;
+	if (cpu->armed == !task->used_amx)
+		return;
+	cpu->armed = !task->used_amx;
+	add_event(out, EVENT_wrxfd, cpu->armed ? XFD_ARMED : 0);
+	add_event(out, cpu->armed ? EVENT_tilerelease : EVENT_amx, 0);
+}
+
+/* #NM; the handler reads and clears XFD_ERR, grows the buffer, disarms and returns. */
+static void first_use(struct guest_cpu *cpu, struct guest_task *task, struct projection_out *out)
+{
+	task->used_amx = true;
+	cpu->armed = false;
+	out->first_use = true;
+	add_event(out, EVENT_amx, 0);
+	add_event(out, EVENT_rderr, 0);
+	add_event(out, EVENT_wrerr, 0);
+	add_event(out, EVENT_wrxfd, 0);
+	add_event(out, EVENT_amx, 0);
+}
+
+void projection_switch_in(struct projection *projection, uint32_t cpu, struct guest_task *task,
+			  bool uses_amx, struct projection_out *out)
+{
+	struct guest_cpu *here = &projection->cpus[cpu];
+
+	out->nr = out->nr_writes = 0;
+	out->restored = out->first_use = false;
+	if (here->owner != task->pid || task->last_cpu != (int32_t)cpu)
+		restore(here, task, out);
+	if (uses_amx && !task->used_amx)
+		first_use(here, task, out);
+}
+
+void projection_lose(struct projection *projection, uint32_t cpu)
+{
+	projection->cpus[cpu].owner = 0;
+}
+
+void projection_free(struct projection *projection)
+{
+	if (!projection)
+		return;
+	free(projection->tasks);
+	free(projection);
+}

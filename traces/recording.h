@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * DOC: Recordings of a scheduler, as ftrace prints them.
+ *
+ * Shape:  one struct sched_event a line that matters, in the order of the file, which must
+ *         be the order of time.
+ * Units:  nanoseconds of the recording's own clock; CPU numbers as recorded.
+ * Reads:  tracefs `trace` and `trace_pipe`, `trace-cmd report -N -t`: with or without the
+ *         columns of flags and TGID, with 1 to 9 digits after the second.
+ * Why:    every field is found from a fixed word next to it, from the right where a task's
+ *         name stands on the left, because a name may hold any byte, also " prev_pid=".
+ *         Names are at most 15 bytes, too few to hold all the words that a match needs.
+ *
+ * Lines of other events are counted by name and skipped. A line that is none is counted and
+ * tolerated: mails and consoles add some. A line that says sched_switch must be one.
+ */
+#ifndef TRACES_RECORDING_H
+#define TRACES_RECORDING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "traces/error.h"
+#include "traces/trace.h"
+
+enum {
+	TASK_NAME_BYTES = 16,            /* the kernel's TASK_COMM_LEN, NUL included */
+	RECORDING_MAX_PID = 4194304,     /* the kernel's PID_MAX_LIMIT */
+	RECORDING_MAX_GAP_SECONDS = 3600 /* between two lines; more is a pause or damage */
+};
+
+enum sched_event_kind {
+	SCHED_EVENT_SWITCH,
+	SCHED_EVENT_MIGRATE,       /* sched_migrate_task */
+	SCHED_EVENT_TIMER,         /* local_timer_entry */
+	SCHED_EVENT_FPU_ACTIVATED, /* x86_fpu_regs_activated: a restore */
+	SCHED_EVENT_LOST,          /* events of this CPU were lost here; no time, no pid */
+	SCHED_EVENT_OTHER          /* skipped, but it tells who runs on the CPU */
+};
+
+/**
+ * struct sched_event - One line.
+ * @kind:       enum sched_event_kind
+ * @cpu:        below TRACE_MAX_VCPUS
+ * @time_ns:    since the recording's clock began
+ * @pid:        thread that ran on @cpu at that moment; 0 is the idle task
+ * @prev_pid:   SWITCH: who leaves
+ * @next_pid:   SWITCH: who comes
+ * @prev_dead:  SWITCH: it leaves for good (prev_state X or Z)
+ * @amx_buffer: FPU_ACTIVATED: xcomp_bv names tile data, so the buffer has room for it
+ * @prev_comm:  SWITCH: name, padded with NUL
+ * @next_comm:  SWITCH: name, padded with NUL
+ * @lost:       LOST: how many; 0 when the recording does not say
+ */
+struct sched_event {
+	uint32_t kind;
+	uint32_t cpu;
+	uint64_t time_ns;
+	uint32_t pid;
+	uint32_t prev_pid;
+	uint32_t next_pid;
+	uint8_t prev_dead;
+	uint8_t amx_buffer;
+	char prev_comm[TASK_NAME_BYTES];
+	char next_comm[TASK_NAME_BYTES];
+	uint64_t lost;
+};
+
+enum ftrace_line {
+	FTRACE_LINE_EVENT,    /* *event is filled */
+	FTRACE_LINE_COMMENT,  /* starts with "#", or is blank */
+	FTRACE_LINE_UNPARSED, /* no line of ftrace */
+	FTRACE_LINE_BAD       /* one of ftrace that cannot be true; *wanted says why */
+};
+
+/**
+ * ftrace_parse_line() - Understand one line.
+ * @line:     @len bytes, no newline, not terminated
+ * @len:      bytes
+ * @event:    filled for FTRACE_LINE_EVENT
+ * @name:     FTRACE_LINE_EVENT: points at the event's name in @line
+ * @name_len: its length; 0 when the line has none
+ * @wanted:   FTRACE_LINE_BAD: what should have been there, a string constant
+ *
+ * Return: an enum ftrace_line.
+ */
+enum ftrace_line ftrace_parse_line(const char *line, size_t len, struct sched_event *event,
+				   const char **name, size_t *name_len, const char **wanted);
+
+enum { RECORDING_SKIPPED_NAMES = 32, RECORDING_NAME_BYTES = 48 };
+
+/**
+ * struct skipped_event - An event that the projection has no use for.
+ * @name:  cut after RECORDING_NAME_BYTES - 1 bytes
+ * @count: lines
+ */
+struct skipped_event {
+	char name[RECORDING_NAME_BYTES];
+	uint64_t count;
+};
+
+/**
+ * struct recording_stats - What a recording held.
+ * @lines:              all
+ * @events:             lines of ftrace with a time, skipped ones included
+ * @unparsed:           lines that are neither ftrace nor comment
+ * @switches:           sched_switch
+ * @migrations:         sched_migrate_task
+ * @timers:             local_timer_entry
+ * @fpu_activated:      x86_fpu_regs_activated
+ * @skipped:            lines of other events
+ * @loss_places:        marks of loss
+ * @lost_events:        the sum that they name
+ * @overwritten_events: entries written less entries in buffer, from the header
+ * @first_ns:           time of the first event
+ * @last_ns:            time of the last event
+ */
+struct recording_stats {
+	uint64_t lines;
+	uint64_t events;
+	uint64_t unparsed;
+	uint64_t switches;
+	uint64_t migrations;
+	uint64_t timers;
+	uint64_t fpu_activated;
+	uint64_t skipped;
+	uint64_t loss_places;
+	uint64_t lost_events;
+	uint64_t overwritten_events;
+	uint64_t first_ns;
+	uint64_t last_ns;
+};
+
+struct recording;
+
+/**
+ * recording_open() - Open a recording, plain or zstd.
+ * @path:      file name; "-" is standard input
+ * @recording: receives the recording; close it with recording_close()
+ * @err:       filled on failure
+ *
+ * Return: 0 or a negative errno.
+ */
+int recording_open(const char *path, struct recording **recording, struct xfd_error *err)
+	__attribute__((warn_unused_result));
+
+/** recording_open_memory() - The same for @len bytes at @data; @name is for messages. */
+int recording_open_memory(const char *name, const void *data, size_t len,
+			  struct recording **recording, struct xfd_error *err)
+	__attribute__((warn_unused_result));
+
+/**
+ * recording_next() - The next event.
+ * @recording: the recording
+ * @event:     receives it
+ * @err:       filled on failure
+ *
+ * Return: 1 for an event, 0 at the end, or a negative errno: time goes backwards or jumps by
+ * more than RECORDING_MAX_GAP_SECONDS, a CPU number of TRACE_MAX_VCPUS or more, a malformed
+ * sched_switch, or at the end a file without any sched_switch.
+ */
+int recording_next(struct recording *recording, struct sched_event *event, struct xfd_error *err)
+	__attribute__((warn_unused_result));
+
+/** recording_stats() - What was read so far. Return: owned by @recording. */
+const struct recording_stats *recording_stats(const struct recording *recording);
+
+/**
+ * recording_skipped() - Which events were skipped, the commonest first, then by name.
+ * @recording: the recording
+ * @skipped:   receives RECORDING_SKIPPED_NAMES entries at most
+ *
+ * Names beyond the table's room are added up under "(others)", which comes last. Return: how
+ * many entries were filled.
+ */
+size_t recording_skipped(const struct recording *recording,
+			 struct skipped_event skipped[RECORDING_SKIPPED_NAMES]);
+
+/** recording_name() - What errors call the file. Return: owned by @recording. */
+const char *recording_name(const struct recording *recording);
+
+/** recording_line() - The number of the line that recording_next() read last. */
+uint64_t recording_line(const struct recording *recording);
+
+/** recording_progress() - See textfile_progress(). */
+void recording_progress(const struct recording *recording, uint64_t *done_bytes,
+			uint64_t *total_bytes);
+
+/** recording_hash() - See textfile_hash(). */
+void recording_hash(const struct recording *recording, char hash[TRACE_HASH_LEN]);
+
+/** recording_close() - Free a recording; NULL is allowed. */
+void recording_close(struct recording *recording);
+
+#endif /* TRACES_RECORDING_H */

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+#include "traces/textfile.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <xxhash.h>
+#include <zstd.h>
+
+#include "traces/infile.h"
+
+enum {
+	/* Fits the second-level cache beside everything else; at least two longest lines. */
+	WINDOW_BYTES = 256 * 1024,
+	MAGIC_BYTES = 16
+};
+
+/*
+ * @window[@pos..@end) is text that no line has been made of yet. @zstd is NULL for plain
+ * text. @frame_open: zstd wants more input for this frame. @flush: zstd filled the window
+ * and may hold more text without more input.
+ */
+struct textfile {
+	struct infile *in;
+	bool at_eof;
+	bool frame_open;
+	bool flush;
+	uint64_t line;
+	size_t pos;
+	size_t end;
+	char *window;
+	ZSTD_DStream *zstd;
+	XXH3_state_t *hash;
+};
+
+static const struct {
+	const char *magic;
+	size_t len;
+	const char *what;
+} not_text[] = {
+	{"\x1f\x8b", 2, "compressed with gzip: decompress it, or compress it with zstd"},
+	{"\xfd\x37zXZ", 5, "compressed with xz: decompress it, or compress it with zstd"},
+	{"BZh", 3, "compressed with bzip2: decompress it, or compress it with zstd"},
+	{"\x17\x08\x44tracing", 10, "a trace.dat file: print it with `trace-cmd report -N -t`"},
+	{"PERFILE2", 8, "a perf.data file, not ftrace text"},
+};
+
+static int fail_memory(const struct textfile *text, struct xfd_error *err)
+{
+	return xfd_error_set(err, XFD_ERROR_SYSTEM, textfile_name(text), 0, -1, "out of memory");
+}
+
+/* Look at the first bytes and decide what the file is. */
+static int sniff(struct textfile *text, struct xfd_error *err)
+{
+	const uint8_t *start;
+	uint32_t magic = 0;
+	size_t len;
+	int ret;
+
+	ret = infile_peek(text->in, MAGIC_BYTES, &start, &len, err);
+	if (ret)
+		return ret;
+	if (!len)
+		return xfd_error_set(err, XFD_ERROR_INPUT, textfile_name(text), 0, -1,
+				     "wanted text, plain or zstd; the file is empty");
+	for (size_t i = 0; i < sizeof(not_text) / sizeof(not_text[0]); i++)
+		if (len >= not_text[i].len && !memcmp(start, not_text[i].magic, not_text[i].len))
+			return xfd_error_set(err, XFD_ERROR_INPUT, textfile_name(text), 0, 0,
+					     "wanted text, plain or zstd; this is %s",
+					     not_text[i].what);
+	for (size_t i = 0; i < 4 && len >= 4; i++)
+		magic |= (uint32_t)start[i] << 8 * i;
+	if (magic == ZSTD_MAGICNUMBER ||
+	    (magic & ZSTD_MAGIC_SKIPPABLE_MASK) == (uint32_t)ZSTD_MAGIC_SKIPPABLE_START) {
+		text->zstd = ZSTD_createDStream();
+		if (!text->zstd)
+			return fail_memory(text, err);
+	}
+	return 0;
+}
+
+/* Takes over @in, which is NULL when opening it failed. */
+static int start(struct infile *in, struct textfile **textp, struct xfd_error *err)
+{
+	struct textfile *text = calloc(1, sizeof(*text));
+	int ret;
+
+	if (!text) {
+		ret = xfd_error_set(err, XFD_ERROR_SYSTEM, infile_name(in), 0, -1, "out of memory");
+		infile_close(in);
+		return ret;
+	}
+	text->in = in;
+	text->window = malloc(WINDOW_BYTES);
+	text->hash = XXH3_createState();
+	if (text->window && text->hash) {
+		XXH3_128bits_reset(text->hash);
+		ret = sniff(text, err);
+	} else {
+		ret = fail_memory(text, err);
+	}
+	if (ret) {
+		textfile_close(text);
+		return ret;
+	}
+	*textp = text;
+	return 0;
+}
+
+int textfile_open(const char *path, struct textfile **text, struct xfd_error *err)
+{
+	struct infile *in;
+	int ret = infile_open(path, &in, err);
+
+	return ret ? ret : start(in, text, err);
+}
+
+int textfile_open_memory(const char *name, const void *data, size_t len, struct textfile **text,
+			 struct xfd_error *err)
+{
+	struct infile *in;
+	int ret = infile_open_memory(name, data, len, &in, err);
+
+	return ret ? ret : start(in, text, err);
+}
+
+/* Append decompressed text to the window; *got is 0 only at the end of the file. */
+static int fill_zstd(struct textfile *text, size_t *got, struct xfd_error *err)
+{
+	ZSTD_outBuffer out = {text->window + text->end, WINDOW_BYTES - text->end, 0};
+	ZSTD_inBuffer stored = {NULL, 0, 0};
+	const uint8_t *data;
+	size_t left;
+	int ret;
+
+	while (!out.pos) {
+		ret = infile_peek(text->in, 1, &data, &stored.size, err);
+		if (ret)
+			return ret;
+		if (!stored.size && !text->flush && text->frame_open)
+			return xfd_error_set(err, XFD_ERROR_INPUT, textfile_name(text), 0,
+					     (int64_t)infile_offset(text->in),
+					     "wanted more zstd data: the file is truncated after "
+					     "%" PRIu64 " lines of text",
+					     text->line);
+		if (!stored.size && !text->flush)
+			break;
+		stored.src = data;
+		stored.pos = 0;
+		left = ZSTD_decompressStream(text->zstd, &out, &stored);
+		if (ZSTD_isError(left))
+			return xfd_error_set(err, XFD_ERROR_INPUT, textfile_name(text), 0,
+					     (int64_t)infile_offset(text->in),
+					     "damaged zstd data after %" PRIu64
+					     " lines of text: %s",
+					     text->line, ZSTD_getErrorName(left));
+		infile_take(text->in, stored.pos);
+		text->frame_open = left != 0;
+		text->flush = left && out.pos == out.size;
+	}
+	*got = out.pos;
+	return 0;
+}
+
+/* Make room behind the text that is left and put more text there. */
+static int fill(struct textfile *text, struct xfd_error *err)
+{
+	size_t got = 0;
+	int ret;
+
+	memmove(text->window, text->window + text->pos, text->end - text->pos);
+	text->end -= text->pos;
+	text->pos = 0;
+	if (text->zstd)
+		ret = fill_zstd(text, &got, err);
+	else
+		ret = infile_read(text->in, text->window + text->end, WINDOW_BYTES - text->end,
+				  &got, err);
+	if (ret)
+		return ret;
+	XXH3_128bits_update(text->hash, text->window + text->end, got);
+	text->end += got;
+	text->at_eof = !got;
+	return 0;
+}
+
+int textfile_next(struct textfile *text, const char **line, size_t *len, struct xfd_error *err)
+{
+	size_t searched = 0;
+	char *newline;
+	int ret;
+
+	for (;;) {
+		newline = memchr(text->window + text->pos + searched, '\n',
+				 text->end - text->pos - searched);
+		if (newline || text->at_eof)
+			break;
+		searched = text->end - text->pos;
+		if (searched > TEXTFILE_MAX_LINE_BYTES + 1)
+			break;
+		ret = fill(text, err);
+		if (ret)
+			return ret;
+	}
+	*line = text->window + text->pos;
+	*len = newline ? (size_t)(newline - *line) : text->end - text->pos;
+	if (!newline && text->at_eof && !*len)
+		return 0;
+	text->line++;
+	text->pos += *len + (newline != NULL);
+	if (*len && (*line)[*len - 1] == '\r')
+		--*len;
+	if (*len > TEXTFILE_MAX_LINE_BYTES)
+		return xfd_error_set(err, XFD_ERROR_INPUT, textfile_name(text), text->line, -1,
+				     "wanted a line of at most %d bytes; is this a text file?",
+				     TEXTFILE_MAX_LINE_BYTES);
+	return 1;
+}
+
+const char *textfile_name(const struct textfile *text)
+{
+	return infile_name(text->in);
+}
+
+uint64_t textfile_line(const struct textfile *text)
+{
+	return text->line;
+}
+
+void textfile_progress(const struct textfile *text, uint64_t *done_bytes, uint64_t *total_bytes)
+{
+	*done_bytes = infile_offset(text->in);
+	*total_bytes = infile_size(text->in);
+}
+
+void textfile_hash(const struct textfile *text, char hash[TRACE_HASH_LEN])
+{
+	XXH128_canonical_t bytes;
+
+	XXH128_canonicalFromHash(&bytes, XXH3_128bits_digest(text->hash));
+	for (size_t i = 0; i < sizeof(bytes.digest); i++)
+		snprintf(hash + 2 * i, 3, "%02x", bytes.digest[i]);
+}
+
+void textfile_close(struct textfile *text)
+{
+	if (!text)
+		return;
+	infile_close(text->in);
+	ZSTD_freeDStream(text->zstd);
+	XXH3_freeState(text->hash);
+	free(text->window);
+	free(text);
+}

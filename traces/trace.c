@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Traces whatever their format: recognising one by its content, checking every event, the
+ * identity, blocks of TRACE_BLOCK_EVENTS. Formats are a table made from format_list.h, so a
+ * new one needs no change here.
+ */
+#include "traces/trace.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "traces/format.h"
+#include "traces/le.h"
+#include "traces/validate.h"
+
+enum { SNIFF_BYTES = 65536, EVENT_BYTES = 24 };
+
+_Static_assert(sizeof(struct trace_event) == EVENT_BYTES, "no padding, so memory can be hashed");
+_Static_assert(sizeof(XXH128_canonical_t) * 2 + 1 == TRACE_HASH_LEN, "two digits a byte");
+
+static const struct trace_format *const formats[] = {
+#define XFD_FORMAT(name) &trace_format_##name,
+#include "traces/format_list.h"
+#undef XFD_FORMAT
+};
+
+enum { NR_FORMATS = sizeof(formats) / sizeof(formats[0]) };
+
+/*
+ * @events:   the current block
+ * @before:   events in the blocks before it
+ * @failed:   an error was reported; the rest cannot be read
+ * @identity: over header and events so far
+ */
+struct trace_reader {
+	const struct trace_format *format;
+	void *state;
+	struct infile *in;
+	struct trace_info info;
+	struct event_limits limits;
+	struct trace_event *events;
+	size_t nr_events;
+	uint64_t before;
+	bool failed;
+	XXH3_state_t *identity;
+};
+
+/*
+ * @path:    as the caller gave it
+ * @events:  those of the block that is not full yet
+ * @before:  events in the blocks written
+ */
+struct trace_writer {
+	const struct trace_format *format;
+	void *state;
+	struct outfile *out;
+	struct trace_info info;
+	struct event_limits limits;
+	struct trace_event *events;
+	size_t nr_events;
+	uint64_t before;
+	bool failed;
+};
+
+static int no_memory(struct xfd_error *err, const char *source)
+{
+	return xfd_error_set(err, XFD_ERROR_SYSTEM, source, 0, -1, "out of memory");
+}
+
+static void info_release(struct trace_info *info)
+{
+	free(info->vcpu_flags);
+	free(info->provenance);
+}
+
+/* A word such as "sched_switch:" or "sched:sched_switch:" that ends in a colon. */
+static bool is_event_word(const char *p, const char *end)
+{
+	const char *start = p;
+
+	while (p < end && (isalnum((unsigned char)*p) || *p == '_' || *p == ':'))
+		p++;
+	return p > start + 1 && p[-1] == ':' && isalpha((unsigned char)*start);
+}
+
+/* "[000]", then ": " and the event's name: what every printer of ftrace has in common. */
+static bool is_ftrace_line(const char *line, size_t len)
+{
+	const char *end = line + len;
+	const char *p = line;
+	bool cpu = false;
+
+	for (; p < end && !cpu; p++) {
+		const char *digit = p + 1;
+
+		if (*p != '[')
+			continue;
+		while (digit < end && isdigit((unsigned char)*digit))
+			digit++;
+		cpu = digit - p > 3 && digit < end && *digit == ']';
+	}
+	for (; cpu && end - p > 2; p++) {
+		const char *word = p + 1;
+
+		if (*p != ':')
+			continue;
+		while (word < end && *word == ' ')
+			word++;
+		if (word > p + 1 && is_event_word(word, end))
+			return true;
+	}
+	return false;
+}
+
+static bool is_ftrace_text(const uint8_t *head, size_t len)
+{
+	static const char tracer[] = "# tracer:";
+	const char *p = (const char *)head;
+	const char *end = p + len;
+
+	while (p < end) {
+		const char *newline = memchr(p, '\n', (size_t)(end - p));
+		size_t line_len = (size_t)((newline ? newline : end) - p);
+
+		if (line_len >= sizeof(tracer) - 1 && !memcmp(p, tracer, sizeof(tracer) - 1))
+			return true;
+		if (is_ftrace_line(p, line_len))
+			return true;
+		p += line_len + 1;
+	}
+	return false;
+}
+
+static bool is_recording(const uint8_t *head, size_t len)
+{
+	static const struct {
+		uint8_t len;
+		uint8_t bytes[10];
+	} magics[] = {
+		{10, {0x17, 0x08, 0x44, 't', 'r', 'a', 'c', 'i', 'n', 'g'}}, /* trace.dat */
+		{4, {0x28, 0xb5, 0x2f, 0xfd}},                               /* zstd */
+	};
+
+	for (size_t i = 0; i < sizeof(magics) / sizeof(magics[0]); i++)
+		if (len >= magics[i].len && !memcmp(head, magics[i].bytes, magics[i].len))
+			return true;
+	return is_ftrace_text(head, len);
+}
+
+static int refuse_unknown(const char *name, const uint8_t *head, size_t len, struct xfd_error *err)
+{
+	if (!len)
+		return xfd_error_set(err, XFD_ERROR_INPUT, name, 0, -1,
+				     "empty; a trace begins with a header");
+	if (is_recording(head, len))
+		return xfd_error_set(err, XFD_ERROR_INPUT, name, 0, -1,
+				     "this is a recording, not a trace: run `xfdsim import FILE -o "
+				     "T.xft` first");
+	if (memchr(head, '\0', len))
+		return xfd_error_set(err, XFD_ERROR_INPUT, name, 0, 0,
+				     "not a trace: neither a packed trace nor text");
+	return xfd_error_set(err, XFD_ERROR_INPUT, name, 1, -1,
+			     "not a trace: scenario text begins with the line \"xfs 1\"");
+}
+
+static int find_format(struct trace_reader *reader, struct xfd_error *err)
+{
+	const uint8_t *head;
+	size_t len;
+	int ret = infile_peek(reader->in, SNIFF_BYTES, &head, &len, err);
+
+	if (ret)
+		return ret;
+	for (size_t i = 0; i < NR_FORMATS && !reader->format; i++)
+		if (formats[i]->sniff(head, len))
+			reader->format = formats[i];
+	return reader->format ? 0 : refuse_unknown(infile_name(reader->in), head, len, err);
+}
+
+/* FORMAT.md, "Identity". */
+static void hash_info(XXH3_state_t *state, const struct trace_info *info)
+{
+	uint8_t fixed[17];
+
+	le64_store(fixed, info->tsc_khz);
+	le32_store(fixed + 8, info->nr_vcpus);
+	le32_store(fixed + 12, info->nr_pcpus);
+	fixed[16] = info->armed_start;
+	XXH3_128bits_update(state, fixed, sizeof(fixed));
+	XXH3_128bits_update(state, info->vcpu_flags, info->nr_vcpus);
+}
+
+static void hash_events(XXH3_state_t *state, const struct trace_event *events, size_t nr)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	XXH3_128bits_update(state, events, nr * sizeof(*events));
+#else
+	for (size_t i = 0; i < nr; i++) {
+		uint8_t bytes[EVENT_BYTES];
+
+		le64_store(bytes, events[i].delta_cycles);
+		le64_store(bytes + 8, events[i].arg);
+		le32_store(bytes + 16, events[i].vcpu);
+		le32_store(bytes + 20, events[i].kind);
+		XXH3_128bits_update(state, bytes, sizeof(bytes));
+	}
+#endif
+}
+
+static int read_header(struct trace_reader *reader, struct xfd_error *err)
+{
+	const char *name = infile_name(reader->in);
+	char why[VALIDATE_WHY_LEN];
+	int ret = find_format(reader, err);
+
+	if (ret)
+		return ret;
+	ret = reader->format->open(reader->in, &reader->info, &reader->state, err);
+	if (ret)
+		return ret;
+	if (!validate_info(&reader->info, why))
+		return xfd_error_set(err, XFD_ERROR_INPUT, name, 0, -1, "%s", why);
+	reader->events = malloc(TRACE_BLOCK_EVENTS * sizeof(*reader->events));
+	reader->identity = XXH3_createState();
+	if (!reader->events || !reader->identity)
+		return no_memory(err, name);
+	event_limits_init(&reader->limits, &reader->info);
+	XXH3_128bits_reset(reader->identity);
+	hash_info(reader->identity, &reader->info);
+	return 0;
+}
+
+/* Takes @in over, also on failure. */
+static int reader_open(struct infile *in, struct trace_reader **result, struct xfd_error *err)
+{
+	struct trace_reader *reader = calloc(1, sizeof(*reader));
+	int ret;
+
+	if (!reader) {
+		ret = no_memory(err, infile_name(in));
+		infile_close(in);
+		return ret;
+	}
+	reader->in = in;
+	ret = read_header(reader, err);
+	if (ret) {
+		trace_reader_close(reader);
+		return ret;
+	}
+	*result = reader;
+	return 0;
+}
+
+int trace_reader_open(const char *path, struct trace_reader **reader, struct xfd_error *err)
+{
+	struct infile *in;
+	int ret = infile_open(path, &in, err);
+
+	*reader = NULL;
+	return ret ? ret : reader_open(in, reader, err);
+}
+
+int trace_reader_open_memory(const char *name, const void *data, size_t len,
+			     struct trace_reader **reader, struct xfd_error *err)
+{
+	struct infile *in;
+	int ret = infile_open_memory(name, data, len, &in, err);
+
+	*reader = NULL;
+	return ret ? ret : reader_open(in, reader, err);
+}
+
+const struct trace_info *trace_reader_info(const struct trace_reader *reader)
+{
+	return &reader->info;
+}
+
+const char *trace_reader_format(const struct trace_reader *reader)
+{
+	return reader->format->name;
+}
+
+static int read_block(struct trace_reader *reader, struct xfd_error *err)
+{
+	char why[VALIDATE_WHY_LEN];
+	struct xfd_error where;
+	size_t nr, good;
+	int ret;
+
+	reader->before += reader->nr_events;
+	reader->nr_events = 0;
+	ret = reader->format->next(reader->state, reader->events, &nr, err);
+	if (ret)
+		return ret;
+	good = validate_events(&reader->limits, reader->events, nr, why);
+	if (good < nr) {
+		trace_reader_locate(reader, good, &where);
+		return xfd_error_set(err, XFD_ERROR_INPUT, where.source, where.line, where.offset,
+				     "%s", why);
+	}
+	hash_events(reader->identity, reader->events, nr);
+	reader->nr_events = nr;
+	return 0;
+}
+
+int trace_reader_next(struct trace_reader *reader, const struct trace_event **events, size_t *nr,
+		      struct xfd_error *err)
+{
+	int ret;
+
+	*events = reader->events;
+	*nr = 0;
+	if (reader->failed)
+		return xfd_error_set(err, XFD_ERROR_INPUT, infile_name(reader->in), 0, -1,
+				     "cannot be read on after an error");
+	ret = read_block(reader, err);
+	reader->failed = ret;
+	*nr = reader->nr_events;
+	return ret;
+}
+
+void trace_reader_locate(const struct trace_reader *reader, size_t index, struct xfd_error *err)
+{
+	const char *name = infile_name(reader->in);
+	char suffix[40];
+	char source[sizeof(err->source)];
+	struct xfd_error cut;
+
+	if (reader->format->line) {
+		xfd_error_locate(err, name, reader->format->line(reader->state, index), -1);
+		return;
+	}
+	snprintf(suffix, sizeof(suffix), ": event %" PRIu64, reader->before + index + 1);
+	/* Shorten the name, never the number. */
+	xfd_error_locate(&cut, name, 0, -1);
+	snprintf(source, sizeof(source), "%s", cut.source);
+	if (strlen(source) + strlen(suffix) >= sizeof(source)) {
+		size_t over = strlen(source) + strlen(suffix) - (sizeof(source) - 1);
+
+		memcpy(source, "...", 3);
+		memmove(source + 3, source + 3 + over, strlen(source + 3 + over) + 1);
+	}
+	strcat(source, suffix);
+	xfd_error_locate(err, source, 0, -1);
+}
+
+void trace_reader_hash(const struct trace_reader *reader, char hash[TRACE_HASH_LEN])
+{
+	XXH128_canonical_t canonical;
+
+	XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(reader->identity));
+	for (size_t i = 0; i < sizeof(canonical.digest); i++)
+		snprintf(hash + 2 * i, 3, "%02x", canonical.digest[i]);
+}
+
+void trace_reader_progress(const struct trace_reader *reader, uint64_t *done_bytes,
+			   uint64_t *total_bytes)
+{
+	*done_bytes = infile_offset(reader->in);
+	*total_bytes = infile_size(reader->in);
+}
+
+void trace_reader_close(struct trace_reader *reader)
+{
+	if (!reader)
+		return;
+	if (reader->state)
+		reader->format->close(reader->state);
+	infile_close(reader->in);
+	info_release(&reader->info);
+	free(reader->events);
+	XXH3_freeState(reader->identity);
+	free(reader);
+}
+
+static const struct trace_format *format_for(const char *path)
+{
+	const char *dot = strrchr(path, '.');
+
+	if (!strcmp(path, "-"))
+		dot = ".xfs";
+	for (size_t i = 0; dot && i < NR_FORMATS; i++)
+		if (!strcmp(dot + 1, formats[i]->name))
+			return formats[i];
+	return formats[0];
+}
+
+static int copy_info(struct trace_info *dst, const struct trace_info *src)
+{
+	*dst = *src;
+	dst->vcpu_flags = malloc(src->nr_vcpus);
+	dst->provenance = strdup(src->provenance);
+	if (!dst->vcpu_flags || !dst->provenance)
+		return -1;
+	memcpy(dst->vcpu_flags, src->vcpu_flags, src->nr_vcpus);
+	return 0;
+}
+
+int trace_writer_open(const char *path, const struct trace_info *info, struct trace_writer **result,
+		      struct xfd_error *err)
+{
+	struct trace_writer *writer;
+	char why[VALIDATE_WHY_LEN];
+	int ret;
+
+	*result = NULL;
+	if (!validate_info(info, why))
+		return xfd_error_set(err, XFD_ERROR_USAGE, path, 0, -1, "cannot write: %s", why);
+	writer = calloc(1, sizeof(*writer));
+	if (!writer)
+		return no_memory(err, path);
+	writer->events = malloc(TRACE_BLOCK_EVENTS * sizeof(*writer->events));
+	if (!writer->events || copy_info(&writer->info, info)) {
+		ret = no_memory(err, path);
+		goto discard;
+	}
+	event_limits_init(&writer->limits, info);
+	ret = outfile_open(path, &writer->out, err);
+	if (ret)
+		goto discard;
+	writer->format = format_for(path);
+	ret = writer->format->begin(writer->out, &writer->info, &writer->state, err);
+	if (ret)
+		goto discard;
+	*result = writer;
+	return 0;
+discard:
+	trace_writer_discard(writer);
+	return ret;
+}
+
+static int write_block(struct trace_writer *writer, struct xfd_error *err)
+{
+	int ret;
+
+	if (!writer->nr_events)
+		return 0;
+	ret = writer->format->put(writer->state, writer->events, writer->nr_events, err);
+	writer->before += writer->nr_events;
+	writer->nr_events = 0;
+	return ret;
+}
+
+static int put(struct trace_writer *writer, const struct trace_event *events, size_t nr,
+	       struct xfd_error *err)
+{
+	char why[VALIDATE_WHY_LEN];
+
+	while (nr) {
+		size_t room = TRACE_BLOCK_EVENTS - writer->nr_events;
+		size_t some = nr < room ? nr : room;
+		size_t good = validate_events(&writer->limits, events, some, why);
+		int ret;
+
+		if (good < some)
+			return xfd_error_set(err, XFD_ERROR_USAGE, outfile_name(writer->out), 0, -1,
+					     "cannot write event %" PRIu64 ": %s",
+					     writer->before + writer->nr_events + good + 1, why);
+		memcpy(writer->events + writer->nr_events, events, some * sizeof(*events));
+		writer->nr_events += some;
+		events += some;
+		nr -= some;
+		ret = writer->nr_events == TRACE_BLOCK_EVENTS ? write_block(writer, err) : 0;
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+int trace_writer_put(struct trace_writer *writer, const struct trace_event *events, size_t nr,
+		     struct xfd_error *err)
+{
+	int ret;
+
+	if (writer->failed)
+		return xfd_error_set(err, XFD_ERROR_SYSTEM, outfile_name(writer->out), 0, -1,
+				     "cannot be written on after an error");
+	ret = put(writer, events, nr, err);
+	writer->failed = ret;
+	return ret;
+}
+
+int trace_writer_commit(struct trace_writer *writer, struct xfd_error *err)
+{
+	int ret;
+
+	if (writer->failed)
+		ret = xfd_error_set(err, XFD_ERROR_SYSTEM, outfile_name(writer->out), 0, -1,
+				    "cannot be finished after an error");
+	else
+		ret = write_block(writer, err);
+	if (!ret)
+		ret = writer->format->finish(writer->state, err);
+	if (!ret) {
+		ret = outfile_commit(writer->out, err);
+		writer->out = NULL;
+	}
+	trace_writer_discard(writer);
+	return ret;
+}
+
+void trace_writer_discard(struct trace_writer *writer)
+{
+	if (!writer)
+		return;
+	if (writer->state)
+		writer->format->end(writer->state);
+	outfile_discard(writer->out);
+	info_release(&writer->info);
+	free(writer->events);
+	free(writer);
+}
