@@ -2,7 +2,7 @@
 /*
  * What each event costs, derived by hand from the rules: every flow is compared step by
  * step and in order, so a failure names the step. (Totals over a made-up price list whose
- * digits do not overlap are in test_compare.c.)
+ * digits do not overlap are in test_engine.c.)
  */
 #include "tests/xt.h"
 

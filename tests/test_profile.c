@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Cost profiles: the built-in prices follow from each other, and bad files are refused. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-/* cmocka.h needs the four above, in this order. */
-#include <cmocka.h>
+#include "tests/xt.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The results database: whole runs or nothing, exact sums, one clear error for each trouble. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-/* cmocka.h needs the four above, in this order. */
-#include <cmocka.h>
+#include "tests/xt.h"
 
 #include <errno.h>
 #include <fcntl.h>
