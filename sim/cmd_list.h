@@ -1,6 +1,6 @@
 /* One line per subcommand: XFDSIM_CMD(file stem and symbol, summary). Order is that of help. */
 XFDSIM_CMD(import, "Turn a recording into a trace of what its guest would do")
-//XFDSIM_CMD(gen, "Make the trace of a synthetic guest")
+XFDSIM_CMD(gen, "Make the trace of a synthetic guest")
 XFDSIM_CMD(info, "Say what is in a trace")
 XFDSIM_CMD(dump, "Print a trace as scenario text")
 XFDSIM_CMD(replay, "Replay a trace under one policy and show its ledger")
