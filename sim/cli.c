@@ -38,7 +38,7 @@ uint64_t cli_number(struct argp_state *state, const char *what, const char *text
 	errno = 0;
 	value = strtoull(digits, &end, 0);
 	if (errno || !isdigit((unsigned char)digits[0]) || *end || value < min || value > max)
-		argp_error(state, "%s wants a whole number from %" PRIu64 " to %" PRIu64 ", not '%s'",
+		cli_usage(state, "%s wants a whole number from %" PRIu64 " to %" PRIu64 ", not '%s'",
 			   what, min, max, text);
 	return value;
 }
@@ -204,8 +204,8 @@ static void unknown(struct argp_state *state, const char *what, const char *list
 	const char *near = nearest_name(name, name_at);
 
 	if (near)
-		argp_error(state, "no %s '%s'; did you mean '%s'?", what, name, near);
-	argp_error(state, "no %s '%s'; 'xfdsim %s' lists them", what, name, list);
+		cli_usage(state, "no %s '%s'; did you mean '%s'?", what, name, near);
+	cli_usage(state, "no %s '%s'; 'xfdsim %s' lists them", what, name, list);
 }
 
 const struct xfd_policy *cli_policy(struct argp_state *state, const char *name)
@@ -226,9 +226,9 @@ static void parse_fail_alloc(struct argp_state *state, struct engine_options *o,
 		uint64_t n = cli_number(state, "--fail-alloc", item, 1, INT64_MAX);
 
 		if (o->nr_fail_growths && n <= o->fail_growths[o->nr_fail_growths - 1])
-			argp_error(state, "--fail-alloc wants ascending numbers");
+			cli_usage(state, "--fail-alloc wants ascending numbers");
 		if (o->nr_fail_growths == ENGINE_MAX_FAIL_GROWTHS)
-			argp_error(state, "--fail-alloc takes at most %d numbers",
+			cli_usage(state, "--fail-alloc takes at most %d numbers",
 				   ENGINE_MAX_FAIL_GROWTHS);
 		o->fail_growths[o->nr_fail_growths++] = n;
 	}
@@ -247,7 +247,7 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_VMM:
 		if (strcmp(arg, "stop") && strcmp(arg, "return"))
-			argp_error(state, "--vmm is stop or return, not '%s'", arg);
+			cli_usage(state, "--vmm is stop or return, not '%s'", arg);
 		o->vmm_returns = !strcmp(arg, "return");
 		return 0;
 	case OPT_FAIL_ALLOC:
@@ -295,17 +295,40 @@ void cli_run_args_default(struct cli_run_args *args)
 	engine_default_options(&args->options);
 }
 
-int cli_store_runs(struct store *store, const struct run *runs, size_t nr,
+int cli_store_begin(const char *db, struct store **store, struct xfd_error *err)
+{
+	const char *slash = db ? strrchr(db, '/') : NULL;
+	char *dir;
+	int ret = 0;
+
+	*store = NULL;
+	if (!db)
+		return 0;
+	if (!access(db, F_OK))
+		return store_open(db, store, err);
+	dir = slash ? strndup(db, (size_t)(slash - db) + 1) : strdup(".");
+	if (!dir || access(dir, W_OK | X_OK))
+		ret = xfd_error_set(err, XFD_ERROR_SYSTEM, db, 0, -1,
+				    "cannot make the database: %s; use --db FILE or --no-db",
+				    strerror(errno));
+	free(dir);
+	return ret;
+}
+
+int cli_store_runs(const char *db, struct store **store, const struct run *runs, size_t nr,
 		   const struct engine_trace *trace, const char *path,
 		   const struct cost_profile *profile, struct xfd_error *err)
 {
-	int ret;
+	int ret = 0;
 
-	if (!store)
+	if (!db)
 		return 0;
-	ret = store_profile(store, profile, NULL, err);
+	if (!*store)
+		ret = store_open(db, store, err);
+	if (!ret)
+		ret = store_profile(*store, profile, NULL, err);
 	for (size_t i = 0; i < nr && !ret; i++)
-		ret = store_run(store, &runs[i], &trace->info, path, NULL, NULL, err);
+		ret = store_run(*store, &runs[i], &trace->info, path, NULL, NULL, err);
 	return ret;
 }
 

@@ -30,6 +30,9 @@
  */
 void cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 
+/** cli_usage() - Complain about the command line in one line and exit with status 2. */
+#define cli_usage(state, ...) argp_failure(state, XFDSIM_USAGE, 0, __VA_ARGS__)
+
 /**
  * cli_number() - A whole number from the command line.
  * @state: of argp, for the complaint
@@ -107,8 +110,20 @@ extern const struct argp cli_run_argp;
 const struct xfd_policy *cli_policy(struct argp_state *state, const char *name);
 
 /**
+ * cli_store_begin() - Make sure, before any work, that results can be stored.
+ * @db:    the database's name; NULL with --no-db
+ * @store: receives it when the file is there already, else NULL: a run that fails shall not
+ *         leave an empty database behind
+ * @err:   filled on failure
+ *
+ * Return: 0 or a negative errno.
+ */
+int cli_store_begin(const char *db, struct store **store, struct xfd_error *err);
+
+/**
  * cli_store_runs() - Store runs, unless --no-db.
- * @store: open, or NULL
+ * @db:    as for cli_store_begin()
+ * @store: as it left it; made now if it was not there
  * @runs:  @nr of them
  * @trace: what they replayed
  * @path:  its name
@@ -117,7 +132,7 @@ const struct xfd_policy *cli_policy(struct argp_state *state, const char *name);
  *
  * Return: 0 or a negative errno.
  */
-int cli_store_runs(struct store *store, const struct run *runs, size_t nr,
+int cli_store_runs(const char *db, struct store **store, const struct run *runs, size_t nr,
 		   const struct engine_trace *trace, const char *path,
 		   const struct cost_profile *profile, struct xfd_error *err);
 

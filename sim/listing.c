@@ -14,7 +14,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	if (key == 'j')
 		list->json = true;
 	else if (key == ARGP_KEY_ARG)
-		argp_error(state, "'%s' is one argument too many", arg);
+		cli_usage(state, "'%s' is one argument too many", arg);
 	else
 		return ARGP_ERR_UNKNOWN;
 	return 0;

@@ -41,12 +41,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_ARG:
 		if (args->nr_traces == MAX_TRACES)
-			argp_error(state, "at most %d traces at a time", MAX_TRACES);
+			cli_usage(state, "at most %d traces at a time", MAX_TRACES);
 		args->traces[args->nr_traces++] = arg;
 		return 0;
 	case ARGP_KEY_END:
 		if (!args->nr_traces)
-			argp_error(state, "which trace?");
+			cli_usage(state, "which trace?");
 		for (size_t i = 0; !args->nr_policies && (policy = policy_at(i)); i++)
 			args->policies[i] = policy;
 		while (args->nr_policies < MAX_POLICIES && args->policies[args->nr_policies])
@@ -164,8 +164,8 @@ static void print_head(const struct context *x, FILE *out)
 
 static void print_table(const struct context *x, FILE *out)
 {
-	struct table *table = table_new(">|policy|>overhead cycles|>per guest second|>of guest time|"
-					">XFD's part|>above best|>XFD exits|>syncs|>to userspace|"
+	struct table *table = table_new(">|policy|>overhead|>per second|>of guest|"
+					">XFD's part|>above best|>XFD exits|>syncs|>to user|"
 					">fpstate bytes");
 	const struct comparison *c = x->comparison;
 	char n[TABLE_NUMBER_LEN];
@@ -279,7 +279,7 @@ static void print_text(const struct context *x, FILE *out)
 
 /* ---- one trace after the other ---- */
 
-static int compare_one(const struct args *args, const char *path, struct store *store,
+static int compare_one(const struct args *args, const char *path, struct store **store,
 		       const struct cost_profile *profile, FILE *text, json_t *array,
 		       struct xfd_error *err)
 {
@@ -300,7 +300,7 @@ static int compare_one(const struct args *args, const char *path, struct store *
 		return ret;
 	ret = compare_runs(runs, args->nr_policies, profile, &comparison, err);
 	if (!ret)
-		ret = cli_store_runs(store, runs, args->nr_policies, &trace, path, profile, err);
+		ret = cli_store_runs(args->run.db, store, runs, args->nr_policies, &trace, path, profile, err);
 	if (!ret && array)
 		json_array_append_new(array, comparison_json(&x));
 	else if (!ret)
@@ -312,7 +312,7 @@ static int compare_one(const struct args *args, const char *path, struct store *
 	return ret;
 }
 
-static int compare(const struct args *args, struct store *store,
+static int compare(const struct args *args, struct store **store,
 		   const struct cost_profile *profile, struct xfd_error *err)
 {
 	json_t *array = args->run.json ? json_array() : NULL;
@@ -367,10 +367,10 @@ int cmd_compare(int argc, char **argv)
 	cli_run_args_default(&args.run);
 	cli_parse(&argp, argc, argv, &args);
 	if (profile_load(args.run.profile, &profile, &err) ||
-	    (args.run.db && store_open(args.run.db, &store, &err)))
+	    cli_store_begin(args.run.db, &store, &err))
 		status = cli_fail(&err);
 	else
-		status = compare(&args, store, profile, &err);
+		status = compare(&args, &store, profile, &err);
 	store_close(store);
 	profile_free(profile);
 	return status;

@@ -98,11 +98,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->json = true;
 		return 0;
 	case ARGP_KEY_ARG:
-		argp_error(state, "'%s' is one argument too many; the trace goes to -o FILE", arg);
+		cli_usage(state, "'%s' is one argument too many; the trace goes to -o FILE", arg);
 		return 0;
 	case ARGP_KEY_END:
 		if (!args->output)
-			argp_error(state, "where shall the trace go? Add -o FILE.xft");
+			cli_usage(state, "where shall the trace go? Add -o FILE.xft");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;

@@ -41,14 +41,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_ARG:
 		if (args->recording)
-			argp_error(state, "one recording at a time");
+			cli_usage(state, "one recording at a time");
 		args->recording = arg;
 		return 0;
 	case ARGP_KEY_END:
 		if (!args->recording)
-			argp_error(state, "which recording?");
+			cli_usage(state, "which recording?");
 		if (!args->output && !strcmp(args->recording, "-"))
-			argp_error(state, "standard input has no name to make one from: add -o FILE.xft");
+			cli_usage(state, "standard input has no name to make one from: add -o FILE.xft");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -127,13 +127,14 @@ static void print_text(FILE *out, const struct args *args, const char *output,
 {
 	char a[TABLE_NUMBER_LEN], b[TABLE_NUMBER_LEN], c[TABLE_NUMBER_LEN];
 
-	fprintf(out, "%s -> %s: %" PRIu32 " vCPUs, %.3f s, %s context switches, %s events\n",
-		args->recording, output, r->nr_vcpus, (double)r->duration_ns / 1e9,
+	fprintf(out, "%s -> %s: %" PRIu32 " vCPU%s, %.3f s, %s context switches, %s events\n",
+		args->recording, output, r->nr_vcpus, r->nr_vcpus == 1 ? "" : "s",
+		(double)r->duration_ns / 1e9,
 		table_number(r->recording.switches, a), table_number(r->events, b));
 	fprintf(out, "projected (an estimate): %s FPU restores, %s XFD writes after boot by %s AMX "
-		     "tasks",
+		     "task%s",
 		table_number(r->restores, a), table_number(r->xfd_writes, b),
-		table_number(r->amx_tasks, c));
+		table_number(r->amx_tasks, c), r->amx_tasks == 1 ? "" : "s");
 	if (r->recording.switches)
 		fprintf(out, ", %.2f%% of switches",
 			100 * ratio(r->xfd_writes, r->recording.switches));
@@ -172,8 +173,8 @@ static void warn(const struct args *args, const struct import_report *r)
 		cli_warn("no task matches --amx-tasks '%s'. Commonest tasks: %s",
 			 args->options.amx_tasks, names);
 	if (r->recording.loss_places || r->recording.overwritten_events)
-		cli_warn("the recording lost events (%" PRIu64 " reported lost in %" PRIu64
-			 " places, %" PRIu64 " overwritten before it was read): counts are too low",
+		cli_warn("the recording lost events (reported lost: %" PRIu64 ", places: %" PRIu64
+			 ", overwritten before they were read: %" PRIu64 "): counts are too low",
 			 r->recording.lost_events, r->recording.loss_places,
 			 r->recording.overwritten_events);
 	if (r->recording.unparsed)

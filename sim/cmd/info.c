@@ -21,12 +21,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_ARG:
 		if (args->trace)
-			argp_error(state, "one trace at a time");
+			cli_usage(state, "one trace at a time");
 		args->trace = arg;
 		return 0;
 	case ARGP_KEY_END:
 		if (!args->trace)
-			argp_error(state, "which trace?");
+			cli_usage(state, "which trace?");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;

@@ -19,7 +19,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_ARG:
 		if (args->profile)
-			argp_error(state, "one profile at a time");
+			cli_usage(state, "one profile at a time");
 		args->profile = arg;
 		return 0;
 	default:

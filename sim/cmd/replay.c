@@ -25,12 +25,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_ARG:
 		if (args->trace)
-			argp_error(state, "one trace at a time; 'xfdsim compare' takes several");
+			cli_usage(state, "one trace at a time; 'xfdsim compare' takes several");
 		args->trace = arg;
 		return 0;
 	case ARGP_KEY_END:
 		if (!args->trace)
-			argp_error(state, "which trace?");
+			cli_usage(state, "which trace?");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -136,7 +136,7 @@ static void print_text(FILE *out, const struct args *args, const struct engine_t
 			table_number(l->nr_skipped, a));
 }
 
-static int replay(const struct args *args, struct store *store,
+static int replay(const struct args *args, struct store **store,
 		  const struct cost_profile *profile, struct xfd_error *err)
 {
 	struct comparison comparison = {0};
@@ -149,7 +149,7 @@ static int replay(const struct args *args, struct store *store,
 			  (void *)args->trace, err))
 		return cli_fail(err);
 	if (compare_runs(&run, 1, profile, &comparison, err) ||
-	    cli_store_runs(store, &run, 1, &trace, args->trace, profile, err)) {
+	    cli_store_runs(args->run.db, store, &run, 1, &trace, args->trace, profile, err)) {
 		status = cli_fail(err);
 	} else if (!(status = cli_output_open(&out))) {
 		if (args->run.json)
@@ -191,10 +191,10 @@ int cmd_replay(int argc, char **argv)
 	cli_run_args_default(&args.run);
 	cli_parse(&argp, argc, argv, &args);
 	if (profile_load(args.run.profile, &profile, &err) ||
-	    (args.run.db && store_open(args.run.db, &store, &err)))
+	    cli_store_begin(args.run.db, &store, &err))
 		status = cli_fail(&err);
 	else
-		status = replay(&args, store, profile, &err);
+		status = replay(&args, &store, profile, &err);
 	store_close(store);
 	profile_free(profile);
 	return status;
