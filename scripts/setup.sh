@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 packages="cmake ninja-build gcc libc6-dev pkg-config
 	libsqlite3-dev libjansson-dev libzstd-dev libxxhash-dev libsmartcols-dev libcmocka-dev
-	sqlite3 zstd python3-minimal"
+	sqlite3 zstd python3"
 
 missing=
 for package in $packages; do

@@ -41,14 +41,6 @@ static int fail(struct outfile *out, struct xfd_error *err, const char *what, in
 			     strerror(errnum));
 }
 
-/* The file that @path names in the end; links into /proc that lead nowhere stay as they are. */
-static char *resolve(const char *path, const struct stat *st)
-{
-	char *real = st ? realpath(path, NULL) : NULL;
-
-	return real ? real : strdup(path);
-}
-
 static size_t dir_len(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -81,6 +73,12 @@ static int open_temp(struct outfile *out)
 	return -error;
 }
 
+static int open_direct(struct outfile *out, const char *path, int flags)
+{
+	out->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | flags);
+	return out->fd < 0 ? -errno : 0;
+}
+
 static int open_file(struct outfile *out, const char *path)
 {
 	struct stat st;
@@ -91,16 +89,17 @@ static int open_file(struct outfile *out, const char *path)
 		return -errno;
 	if (exists && S_ISDIR(st.st_mode))
 		return -EISDIR;
-	if (exists && !S_ISREG(st.st_mode)) {
-		out->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-		return out->fd < 0 ? -errno : 0;
-	}
+	if (exists && !S_ISREG(st.st_mode))
+		return open_direct(out, path, 0);
 	/* Renaming would replace a file that may not be written. */
 	if (exists && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS))
 		return -errno;
-	out->place = resolve(path, exists ? &st : NULL);
+	out->place = exists ? realpath(path, NULL) : strdup(path);
+	/* /proc/self/fd/N of a deleted file: it is there, but nowhere. */
+	if (!out->place && exists && errno == ENOENT)
+		return open_direct(out, path, O_TRUNC);
 	if (!out->place)
-		return -ENOMEM;
+		return -errno;
 	ret = open_temp(out);
 	if (!ret && exists)
 		(void)fchmod(out->fd, st.st_mode & 0777); /* not ours to insist on */
@@ -110,7 +109,8 @@ static int open_file(struct outfile *out, const char *path)
 int outfile_open(const char *path, struct outfile **result, struct xfd_error *err)
 {
 	struct outfile *out = calloc(1, sizeof(*out));
-	bool is_stdout = !strcmp(path, "-");
+	/* Opened as a file, the latter would be replaced where the caller wants to append. */
+	bool is_stdout = !strcmp(path, "-") || !strcmp(path, "/dev/stdout");
 	int ret;
 
 	*result = NULL;

@@ -4,8 +4,8 @@
  *
  * A regular file is written beside its place under a temporary name (".xfdsim-PID-N.tmp"),
  * flushed to the disk and renamed over its place on commit; until then, and after any
- * failure, what stood there before stays. "-", devices, pipes and sockets are written
- * directly, because nothing can be renamed over them.
+ * failure, what stood there before stays. Standard output, devices, pipes and sockets are
+ * written directly, because nothing can be renamed over them.
  */
 #ifndef TRACES_OUTFILE_H
 #define TRACES_OUTFILE_H
@@ -19,9 +19,9 @@ struct outfile;
 
 /**
  * outfile_open() - Begin an output file.
- * @path: file name; "-" is standard output, whose stdio buffer the caller has flushed. A
- *        symbolic link stays and the file it names is replaced; the mode of a replaced file
- *        stays too.
+ * @path: file name; "-" and "/dev/stdout" are standard output, whose stdio buffer the
+ *        caller has flushed. A symbolic link stays and the file it names is replaced; the
+ *        mode of a replaced file stays too.
  * @out:  receives the file; end it with outfile_commit() or outfile_discard()
  * @err:  filled on failure
  *

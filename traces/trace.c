@@ -167,18 +167,12 @@ static int refuse_unknown(const char *name, const uint8_t *head, size_t len, str
 			     "not a trace: scenario text begins with the line \"xfs 1\"");
 }
 
-static int find_format(struct trace_reader *reader, struct xfd_error *err)
+static const struct trace_format *find_format(const uint8_t *head, size_t len)
 {
-	const uint8_t *head;
-	size_t len;
-	int ret = infile_peek(reader->in, SNIFF_BYTES, &head, &len, err);
-
-	if (ret)
-		return ret;
-	for (size_t i = 0; i < NR_FORMATS && !reader->format; i++)
+	for (size_t i = 0; i < NR_FORMATS; i++)
 		if (formats[i]->sniff(head, len))
-			reader->format = formats[i];
-	return reader->format ? 0 : refuse_unknown(infile_name(reader->in), head, len, err);
+			return formats[i];
+	return NULL;
 }
 
 /* FORMAT.md, "Identity". */
@@ -215,10 +209,15 @@ static int read_header(struct trace_reader *reader, struct xfd_error *err)
 {
 	const char *name = infile_name(reader->in);
 	char why[VALIDATE_WHY_LEN];
-	int ret = find_format(reader, err);
+	const uint8_t *head;
+	size_t len;
+	int ret = infile_peek(reader->in, SNIFF_BYTES, &head, &len, err);
 
 	if (ret)
 		return ret;
+	reader->format = find_format(head, len);
+	if (!reader->format)
+		return refuse_unknown(name, head, len, err);
 	ret = reader->format->open(reader->in, &reader->info, &reader->state, err);
 	if (ret)
 		return ret;
@@ -368,7 +367,7 @@ void trace_reader_close(struct trace_reader *reader)
 {
 	if (!reader)
 		return;
-	if (reader->state)
+	if (reader->format && reader->state)
 		reader->format->close(reader->state);
 	infile_close(reader->in);
 	info_release(&reader->info);

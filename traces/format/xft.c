@@ -943,12 +943,12 @@ static size_t encode_block(struct xft_writer *w, const struct trace_event *event
 
 /*
  * One frame, but a new zstd block at each cut: tags, high and low bytes are distributed too
- * differently to share one table of symbols. Returns the bytes in w->stored, 0 when the
- * payload does not become smaller.
+ * differently to share one table of symbols. Returns the bytes in w->stored, 0 when less than
+ * a sixteenth would be saved: that is not worth a decompression.
  */
 static size_t compress(struct xft_writer *w, size_t payload_bytes)
 {
-	ZSTD_outBuffer out = {w->stored, payload_bytes - 1, 0};
+	ZSTD_outBuffer out = {w->stored, payload_bytes - payload_bytes / 16 - 1, 0};
 	ZSTD_inBuffer in = {w->payload, 0, 0};
 
 	ZSTD_CCtx_reset(w->zstd, ZSTD_reset_session_and_parameters);

@@ -627,9 +627,8 @@ static int check_end(const struct recording *recording, struct xfd_error *err)
 		return 0;
 	if (stats->unparsed)
 		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(recording), 0, -1,
-				     "no sched_switch in %" PRIu64 " lines of ftrace text, which "
-				     "is wanted; first line that could not be read: line "
-				     "%" PRIu64 ": \"%s\"",
+				     "no sched_switch in %" PRIu64 " lines; first line that could "
+				     "not be read: line %" PRIu64 ": \"%s\"",
 				     stats->lines, recording->unread_line, recording->unread);
 	return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(recording), 0, -1,
 			     "no sched_switch in %" PRIu64 " lines (%" PRIu64 " of other events): "

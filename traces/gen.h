@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * DOC: Synthetic guests, made from a seed and a few rates.
+ *
+ * The guest: every vCPU has its own @tasks user tasks, of which a share uses AMX; at each
+ * switch the next one is drawn evenly, so writes of IA32_XFD come out at 2a(1-a) a switch for
+ * a share a, as traces/projection.h says when they are made. A switch may also go to idle,
+ * which is hlt until a wake. Ticks are two fastpath exits, as in traces/import.h.
+ *
+ * The host: vCPU i starts on pCPU i mod P. It is preempted for host tasks of class N, A or K
+ * and comes back on the same pCPU or, at @migrate_ppm of resumes and wakes, on another one
+ * that no running or sleeping vCPU holds. With more vCPUs than pCPUs those that found theirs
+ * taken wait in a queue: after @slice_us whoever runs is preempted (class K: its registers
+ * stay until the next vCPU's) and the head of the queue resumes there. A halted vCPU keeps
+ * its pCPU, because short of the poll window KVM does, and the trace must be valid whatever
+ * that window is.
+ *
+ * Shape:  switches, exits and preemptions of a running vCPU are one Poisson process each;
+ *         sleeps and absences have exponential lengths. Ticks come at multiples of 1/hz.
+ * Exact:  integers only, every draw is a function of (seed, vCPU, number of the draw): the
+ *         same options make the same trace, bit for bit, on any machine.
+ */
+#ifndef TRACES_GEN_H
+#define TRACES_GEN_H
+
+#include <stdint.h>
+
+#include "traces/error.h"
+#include "traces/import.h"
+#include "traces/trace.h"
+
+enum {
+	GEN_MAX_HZ = 1000000,            /* of each kind of event, on each vCPU */
+	GEN_MAX_US = 1000000000,         /* of any length of time, some 17 minutes */
+	GEN_MAX_DURATION_MS = 315360000, /* 3.65 days */
+	GEN_MAX_TASKS = 4194304          /* of all vCPUs together */
+};
+
+/**
+ * struct gen_options - A guest and its host.
+ * @seed:          any
+ * @vcpus:         1 to TRACE_MAX_VCPUS
+ * @pcpus:         1 to TRACE_MAX_PCPUS
+ * @tasks:         user tasks of each vCPU, at least 1
+ * @amx_share_ppm: of all tasks, spread evenly
+ * @switch_hz:     context switches a second of running
+ * @idle_ppm:      of switches that go to idle
+ * @idle_us:       mean length of a sleep
+ * @slow_hz:       slow exits: cpuid, ept-violation, ept-misconfig, apic-write, drawn evenly
+ * @irq_hz:        host interrupts
+ * @fastpath_hz:   fastpath exits beside the ticks
+ * @userspace_hz:  exits to userspace
+ * @preempt_hz:    preemptions by host tasks
+ * @preempt_n:     weight of class N among them
+ * @preempt_a:     weight of class A
+ * @preempt_k:     weight of class K
+ * @preempt_us:    mean length of an absence
+ * @migrate_ppm:   of wakes and resumes that go to another pCPU, if one is free
+ * @slice_us:      time slice when there are more vCPUs than pCPUs; then at least 1
+ * @duration_ms:   length of the trace; 0 when @events says it
+ * @events:        exact number of events; 0 when @duration_ms says it
+ * @tsc_khz:       clock of the trace, 1 to 10^8
+ * @hz:            guest ticks a second of running, 0 to IMPORT_MAX_HZ
+ */
+struct gen_options {
+	uint64_t seed;
+	uint32_t vcpus;
+	uint32_t pcpus;
+	uint32_t tasks;
+	uint32_t amx_share_ppm;
+	uint32_t switch_hz;
+	uint32_t idle_ppm;
+	uint32_t idle_us;
+	uint32_t slow_hz;
+	uint32_t irq_hz;
+	uint32_t fastpath_hz;
+	uint32_t userspace_hz;
+	uint32_t preempt_hz;
+	uint32_t preempt_n;
+	uint32_t preempt_a;
+	uint32_t preempt_k;
+	uint32_t preempt_us;
+	uint32_t migrate_ppm;
+	uint32_t slice_us;
+	uint64_t duration_ms;
+	uint64_t events;
+	uint64_t tsc_khz;
+	uint32_t hz;
+};
+
+/**
+ * struct gen_report - What came out.
+ * @events:        in the trace
+ * @cycles:        when the last event happened
+ * @switches:      between user tasks, or to and from idle
+ * @restores:      of FPU registers
+ * @xfd_writes:    wrxfd after boot, first uses included
+ * @amx_tasks:     tasks that used AMX
+ * @sleeps:        hlt
+ * @preemptions:   by host tasks
+ * @slices:        ends of time slices
+ * @migrations:    wakes and resumes on another pCPU
+ */
+struct gen_report {
+	uint64_t events;
+	uint64_t cycles;
+	uint64_t switches;
+	uint64_t restores;
+	uint64_t xfd_writes;
+	uint64_t amx_tasks;
+	uint64_t sleeps;
+	uint64_t preemptions;
+	uint64_t slices;
+	uint64_t migrations;
+};
+
+/** gen_options_init() - The defaults: 4 busy vCPUs for 10 s, a quarter of the tasks uses AMX. */
+void gen_options_init(struct gen_options *options);
+
+/**
+ * gen_trace() - Make a synthetic trace.
+ * @options:  checked; what cannot be is a usage error that says why
+ * @out_path: see trace_writer_open()
+ * @report:   filled on success
+ * @progress: NULL for nobody; the phase is "generating"
+ * @err:      filled on failure; then no file was made or replaced
+ *
+ * Return: 0 or a negative errno.
+ */
+int gen_trace(const struct gen_options *options, const char *out_path, struct gen_report *report,
+	      const struct import_progress *progress, struct xfd_error *err)
+	__attribute__((warn_unused_result));
+
+/**
+ * gen_rng_at() - A random number without state: splitmix64 over a counter.
+ * @seed:   of the trace
+ * @stream: numbers of two streams have nothing to do with each other
+ * @index:  of the number in its stream
+ *
+ * Source: G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number generators",
+ *         OOPSLA 2014.
+ */
+uint64_t gen_rng_at(uint64_t seed, uint64_t stream, uint64_t index);
+
+/**
+ * gen_exponential() - An exponentially distributed length of time.
+ * @random: 64 random bits
+ * @mean:   below 2^48
+ *
+ * -ln(u) * mean with u = @random / 2^64 and log2(u) in steps of 2^-16; integers only.
+ * Return: at least 1 and at most 45 * @mean + 1.
+ */
+uint64_t gen_exponential(uint64_t random, uint64_t mean);
+
+#endif /* TRACES_GEN_H */
