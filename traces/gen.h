@@ -8,7 +8,7 @@
  * which is hlt until a wake. Ticks are two fastpath exits, as in traces/import.h.
  *
  * The host: vCPU i starts on pCPU i mod P. It is preempted for host tasks of class N, A or K
- * and comes back on the same pCPU or, at @migrate_ppm of resumes and wakes, on another one
+ * and comes back on the same pCPU or, at @migrate_ppm of resumes, on another one
  * that no running or sleeping vCPU holds. With more vCPUs than pCPUs those that found theirs
  * taken wait in a queue: after @slice_us whoever runs is preempted (class K: its registers
  * stay until the next vCPU's) and the head of the queue resumes there. A halted vCPU keeps
@@ -55,7 +55,7 @@ enum {
  * @preempt_a:     weight of class A
  * @preempt_k:     weight of class K
  * @preempt_us:    mean length of an absence
- * @migrate_ppm:   of wakes and resumes that go to another pCPU, if one is free
+ * @migrate_ppm:   of resumes that go to another pCPU, if one is free
  * @slice_us:      time slice when there are more vCPUs than pCPUs; then at least 1
  * @duration_ms:   length of the trace; 0 when @events says it
  * @events:        exact number of events; 0 when @duration_ms says it
@@ -99,7 +99,7 @@ struct gen_options {
  * @sleeps:        hlt
  * @preemptions:   by host tasks
  * @slices:        ends of time slices
- * @migrations:    wakes and resumes on another pCPU
+ * @migrations:    resumes on another pCPU
  */
 struct gen_report {
 	uint64_t events;

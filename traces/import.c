@@ -558,6 +558,8 @@ static int finish_report(struct import *import, struct xfd_error *err)
 	report->duration_ns = report->recording.last_ns - report->recording.first_ns;
 	report->recorded_ticks = report->recording.timers != 0;
 	report->scored = report->recording.fpu_activated != 0;
+	if (!report->scored)
+		report->score = (struct import_score){0};
 	report->nr_top = (uint32_t)taskname_top(import->names, report->top);
 	report->nr_skipped = (uint32_t)recording_skipped(import->recording, report->skipped);
 	for (uint32_t cpu = 0; cpu < TRACE_MAX_VCPUS; cpu++)

@@ -38,7 +38,7 @@ static const struct number {
 	{"preempt-k", offsetof(struct gen_options, preempt_k), false, "W", "Weight of kernel threads"},
 	{"preempt-us", offsetof(struct gen_options, preempt_us), false, "US", "Mean time switched out"},
 	{"migrate-ppm", offsetof(struct gen_options, migrate_ppm), false, "PPM",
-	 "Wakes and resumes on another pCPU"},
+	 "Resumes on another pCPU"},
 	{"slice-us", offsetof(struct gen_options, slice_us), false, "US", "Time slice of shared pCPUs"},
 };
 
