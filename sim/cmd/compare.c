@@ -254,6 +254,7 @@ static void print_break_even(const struct context *x, FILE *out)
 	}
 	fprintf(out, "Were there more or fewer, all else equal (an extrapolation), cheapest would be\n");
 	for (size_t i = 0; i < c->nr_segments; i++) {
+		const struct run *run = c->rows[c->segments[i].row].run;
 		bool last = i + 1 == c->nr_segments;
 		bool here = c->writes_per_exit >= c->segments[i].from &&
 			    (last || c->writes_per_exit < c->segments[i + 1].from);
@@ -264,7 +265,7 @@ static void print_break_even(const struct context *x, FILE *out)
 			fprintf(out, "  from 0 ");
 		if (!last)
 			fprintf(out, "to %.4g ", c->segments[i + 1].from);
-		fprintf(out, "writes per VM-exit: %s%s\n", c->rows[c->segments[i].row].run->policy,
+		fprintf(out, "writes per VM-exit: %s%s%s\n", run->policy, meaningful(run) ? "" : " *",
 			here ? "   <- this trace" : "");
 	}
 }
@@ -335,7 +336,7 @@ static int compare(const struct args *args, struct store **store,
 		cli_output_json(&out, json_pack("{ss so}", "version", XFDSIM_VERSION, "comparisons",
 						array));
 	else if (args->run.db)
-		fprintf(out.text, "Stored in %s: sqlite3 %s 'SELECT * FROM comparison'\n",
+		fprintf(out.text, "Stored in %s; try: sqlite3 -box %s 'SELECT * FROM comparison'\n",
 			args->run.db, args->run.db);
 	return cli_output_close(&out, args->run.output, XFDSIM_OK);
 }
