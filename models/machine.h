@@ -49,6 +49,8 @@ struct machine_config {
  * @config:   borrowed
  * @pcpus:    @nr_pcpus entries in the caller's memory
  * @vcpus:    @nr_vcpus entries in the caller's memory
+ * @nr_pcpus: at least 1
+ * @nr_vcpus: at least 1
  * @alloc:    memory of all guest fpstates
  */
 struct machine {

@@ -395,7 +395,7 @@ json_t *cli_ledger_json(const struct run *run)
 	const struct ledger *l = &run->ledger;
 	json_t *steps = json_object(), *exits = json_object(), *vcpus = json_array();
 
-	for (int step = 0; step < NR_STEPS; step++)
+	for (enum step step = 0; step < NR_STEPS; step++)
 		json_object_set_new(steps, step_name(step), cli_uint(l->step_count[step]));
 	for (int reason = 0; reason < NR_EXIT_REASONS; reason++)
 		if (l->exit_count[reason])

@@ -61,6 +61,8 @@ void cli_progress_end(void);
 /**
  * struct cli_output - Where a command's result goes: collected, then written whole.
  * @text: print here
+ * @buf:  what was printed
+ * @len:  bytes of it
  */
 struct cli_output {
 	FILE *text;
@@ -124,7 +126,8 @@ int cli_store_begin(const char *db, struct store **store, struct xfd_error *err)
  * cli_store_runs() - Store runs, unless --no-db.
  * @db:    as for cli_store_begin()
  * @store: as it left it; made now if it was not there
- * @runs:  @nr of them
+ * @runs:  what to store
+ * @nr:    entries of @runs
  * @trace: what they replayed
  * @path:  its name
  * @profile: stored too

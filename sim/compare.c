@@ -22,7 +22,7 @@ static int price_parts(const struct cost_profile *profile, struct comparison_row
 	if (profile_price(profile, PRICE_TYPICAL, in_events, &row->write_cycles) ||
 	    profile_price(profile, PRICE_TYPICAL, elsewhere, &row->other_cycles))
 		return -EOVERFLOW;
-	for (int step = 0; step < NR_PRICED_STEPS; step++)
+	for (enum step step = 0; step < NR_PRICED_STEPS; step++)
 		if (strcmp(step_group(step), "xfd"))
 			elsewhere[step] = 0;
 	if (profile_price(profile, PRICE_TYPICAL, elsewhere, &other_xfd))
@@ -49,7 +49,7 @@ static void rank(struct comparison_row *rows, size_t nr)
 static bool winner_is_robust(const struct comparison *c)
 {
 	for (size_t i = 1; i < c->nr; i++)
-		for (int column = 0; column < NR_PRICE_COLUMNS; column++)
+		for (enum price_column column = 0; column < NR_PRICE_COLUMNS; column++)
 			if (c->rows[i].overhead_cycles[column] < c->rows[0].overhead_cycles[column])
 				return false;
 	return true;
@@ -132,7 +132,7 @@ int compare_runs(const struct run *runs, size_t nr, const struct cost_profile *p
 		int ret = 0;
 
 		row->run = &runs[i];
-		for (int column = 0; column < NR_PRICE_COLUMNS && !ret; column++)
+		for (enum price_column column = 0; column < NR_PRICE_COLUMNS && !ret; column++)
 			ret = profile_price(profile, column, row->run->ledger.step_count,
 					    &row->overhead_cycles[column]);
 		if (ret || price_parts(profile, row)) {

@@ -131,6 +131,8 @@ void ledger_release(struct ledger *ledger);
 /** path_is_xfd() - Is this the path of an event that XFD caused: an access, AMX or #NM? */
 bool path_is_xfd(const struct path_count *path);
 
+enum { PATH_TEXT_LEN = STEP_LOG_MAX * 24 };
+
 /**
  * path_text() - The steps of a path as text: names separated by spaces.
  * @steps: the steps
@@ -138,7 +140,6 @@ bool path_is_xfd(const struct path_count *path);
  *
  * Return: @buf.
  */
-enum { PATH_TEXT_LEN = STEP_LOG_MAX * 24 };
 char *path_text(const struct step_log *steps, char buf[PATH_TEXT_LEN]);
 
 #endif /* SIM_LEDGER_H */

@@ -16,7 +16,10 @@ export PYTHONDONTWRITEBYTECODE
 compare() {
 	file=$1
 	shift
-	"$xfdsim" import "$file" "$@" -o project-import.xfs >/dev/null
+	"$xfdsim" import "$file" "$@" -o project-import.xfs >/dev/null 2>project-import.log || {
+		cat project-import.log >&2
+		exit 1
+	}
 	# The header says where a trace comes from; the events are what is compared.
 	sed '1,/^provenance /d' project-import.xfs >project-import.events
 	python3 "$oracle" "$file" "$@" >project-oracle.events
@@ -40,4 +43,10 @@ for sample in "$2"/traces/samples/*.ftrace.zst; do
 	compare "$sample" --amx-tasks 'wrk' --hz 1000 --host-hz 300
 	compare "$sample"
 done
-rm -f project-import.xfs project-import.events project-oracle.events
+seed=1
+while [ $seed -le 40 ]; do
+	python3 "$oracle" --random $seed >project-random.ftrace
+	compare project-random.ftrace --amx-tasks 'amx*,5' --hz 100 --host-hz 30
+	seed=$((seed + 1))
+done
+rm -f project-random.ftrace project-import.log project-import.xfs project-import.events project-oracle.events

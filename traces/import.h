@@ -124,6 +124,7 @@ struct import_progress {
 
 /**
  * import_options_init() - The defaults; no task uses AMX.
+ * @options: filled
  */
 void import_options_init(struct import_options *options);
 

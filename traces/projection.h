@@ -113,7 +113,9 @@ void projection_switch_in(struct projection *projection, uint32_t cpu, struct gu
 void projection_forget(struct projection *projection, uint32_t pid);
 
 /**
- * projection_lose() - Nobody knows what @cpu did meanwhile.
+ * projection_lose() - Nobody knows what a CPU did meanwhile.
+ * @projection: the guest
+ * @cpu:        below TRACE_MAX_VCPUS
  *
  * Whoever comes next is restored. The cached value stays: it is what the trace has written.
  */

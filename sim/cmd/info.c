@@ -94,7 +94,7 @@ static void print_json(struct cli_output *out, const char *path, const struct ta
 {
 	json_t *kinds = json_object(), *reasons = json_object(), *vcpus = json_array();
 
-	for (int kind = 0; kind < NR_EVENT_KINDS; kind++)
+	for (enum event_kind kind = 0; kind < NR_EVENT_KINDS; kind++)
 		if (t->kinds[kind])
 			json_object_set_new(kinds, event_name(kind), cli_uint(t->kinds[kind]));
 	for (int reason = 0; reason < NR_EXIT_REASONS; reason++)
@@ -145,7 +145,7 @@ static void print_text(FILE *out, const char *path, const struct tally *t)
 	fprintf(out, "; %.6f s in the guest, %.6f s halted or switched out\n\n",
 		(double)t->guest_cycles / khz / 1e3, (double)t->off_cycles / khz / 1e3);
 	table = table_new("event|>count|>per guest second");
-	for (int kind = 0; kind < NR_EVENT_KINDS; kind++) {
+	for (enum event_kind kind = 0; kind < NR_EVENT_KINDS; kind++) {
 		for (int reason = 0; reason < NR_EXIT_REASONS; reason++) {
 			uint64_t count = kind == EVENT_exit ? t->reasons[reason]
 							    : t->kinds[kind] * !reason;

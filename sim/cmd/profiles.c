@@ -33,7 +33,7 @@ static json_t *profile_json(const struct cost_profile *p, bool prices)
 	char hash[PROFILE_HASH_LEN];
 
 	profile_hash(p, hash);
-	for (int step = 0; step < NR_PRICED_STEPS && prices; step++) {
+	for (enum step step = 0; step < NR_PRICED_STEPS && prices; step++) {
 		const struct step_price *price = &p->price[step];
 
 		json_object_set_new(
@@ -56,12 +56,12 @@ static void print_prices(const struct cost_profile *p, FILE *out)
 
 	fprintf(out, "%s: %s\nprices in cycles of a TSC of %.3f GHz. %s\n\n", p->name, p->title,
 		(double)p->tsc_khz / 1e6, p->clock_note);
-	for (int step = 0; step < NR_PRICED_STEPS; step++) {
+	for (enum step step = 0; step < NR_PRICED_STEPS; step++) {
 		const struct step_price *price = &p->price[step];
 
 		table_row(table);
 		table_cell(table, "%s", step_name(step));
-		for (int column = 0; column < NR_PRICE_COLUMNS; column++)
+		for (enum price_column column = 0; column < NR_PRICE_COLUMNS; column++)
 			table_cell(table, "%s", table_number(price->cycles[column], n));
 		table_cell(table, "%c %s%s", price->grade, price_basis_name(price->basis),
 			   price->hypothetical ? ", hypothetical" : "");

@@ -41,7 +41,7 @@ static json_t *cycles_json(const struct comparison_row *row, const struct cost_p
 {
 	json_t *cycles = json_object();
 
-	for (int step = 0; step < NR_PRICED_STEPS; step++)
+	for (enum step step = 0; step < NR_PRICED_STEPS; step++)
 		json_object_set_new(cycles, step_name(step),
 				    cli_uint(row->run->ledger.step_count[step] *
 					     profile->price[step].cycles[PRICE_TYPICAL]));
@@ -81,7 +81,7 @@ static void print_text(FILE *out, const struct args *args, const struct engine_t
 	fprintf(out, "policy %s, kernel %s, typical prices of profile %s in TSC cycles\n\n",
 		row->run->policy, row->run->kernel, profile->name);
 	free(mode);
-	for (int step = 0; step < NR_PRICED_STEPS; step++) {
+	for (enum step step = 0; step < NR_PRICED_STEPS; step++) {
 		const struct step_price *price = &profile->price[step];
 		uint64_t cycles = l->step_count[step] * price->cycles[PRICE_TYPICAL];
 

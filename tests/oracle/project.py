@@ -7,14 +7,16 @@ sharing no code: regular expressions instead of hand-written matching, everythin
 instead of a spool, ticks made as a list and sorted in. Where the two disagree, one is wrong.
 
     project.py RECORDING [--amx-tasks G] [--hz N] [--host-hz N] [--tsc-khz N] [--counts]
+    project.py --random SEED
 
-prints the trace as scenario text without header, or the counts as JSON. zstd is read with
-the zstd program. Exit status: 0 fine, 2 usage, 3 malformed recording.
+prints the trace as scenario text without header, or the counts as JSON; or makes a recording
+that tries every rule and every awkward name. zstd is read with the zstd program. Exit status: 0 fine, 2 usage, 3 malformed recording.
 """
 import argparse
 import collections
 import fnmatch
 import json
+import random
 import re
 import subprocess
 import sys
@@ -243,15 +245,68 @@ def play(guest, args):
     return out
 
 
+def random_recording(seed):
+    """Switches that need not fit together: tasks come unseen, idle ends unseen, events are lost."""
+    rng = random.Random(seed)
+    names = {0: "swapper/0"}
+    pool = ["a", "amx0", "amx1", "kworker/0:0", "loop7", "loops", "a prev_pid=9 x", "x ==> y",
+            " ==> next_comm=", "-1 [000] 1.0: x", "a-1 [1] 1.0: b:", "", "=", "next_pid=1"]
+    cpus = rng.sample(range(30), rng.randint(1, 4))
+    running = {cpu: rng.randint(0, 9) for cpu in cpus}
+    digits = rng.choice([6, 9])
+    flags, tgid = rng.choice(["d..2. ", "d..2 ", ""]), rng.choice(["", "(      7) ", "(-------) "])
+    pace = rng.choice([10**3, 10**6, 10**8])
+    now = rng.randint(0, 10**12)
+    for _ in range(rng.randint(1, 300)):
+        now += rng.randint(0, pace) if rng.random() < 0.8 else 0
+        now -= now % 10**(9 - digits)
+        cpu = rng.choice(cpus)
+        prev = running[cpu] if rng.random() < 0.95 else rng.randint(0, 9)
+        stamp = "%d.%0*d" % (now // 10**9, digits, now % 10**9 // 10**(9 - digits))
+
+        def name(pid):
+            if pid and (pid not in names or rng.random() < 0.02):
+                names[pid] = rng.choice(pool)
+            return names[pid]
+
+        head = "%16s-%-7d %s[%03d] %s%s: " % (name(prev), prev, tgid, cpu, flags, stamp)
+        kind = rng.random()
+        if kind < 0.7:
+            following = rng.choice([0] + list(range(10)))
+            running[cpu] = following
+            print(head + "sched_switch: prev_comm=%s prev_pid=%d prev_prio=120 prev_state=%s ==> "
+                  "next_comm=%s next_pid=%d next_prio=%d"
+                  % (name(prev), prev, rng.choice(["S", "R", "R+", "D", "X", "Z"]),
+                     name(following), following, rng.choice([-1, 0, 120])))
+        elif kind < 0.8 and seed % 2:
+            print(head + "local_timer_entry: vector=236")
+        elif kind < 0.85:
+            print(head + "print: x-1 [000] d..2. 1.000001: sched_switch: no")
+        elif kind < 0.9:
+            print(rng.choice(["CPU:%d [LOST 5 EVENTS]", "CPU:%d [LOST EVENTS]",
+                              "CPU:%d [9 EVENTS DROPPED]"]) % cpu)
+        elif kind < 0.95:
+            print(rng.choice(["", "# comment", "noise", "CPU 0 is empty", "  "]))
+        else:
+            print(head + "x86_fpu_regs_activated: x86/fpu: 0 load: 1 xfeatures: 2 xcomp_bv: 0")
+    print("%16s-%-7d [%03d] %d.000000: sched_switch: prev_comm=a prev_pid=1 prev_prio=1 "
+          "prev_state=S ==> next_comm=amx1 next_pid=2 next_prio=1"
+          % ("a", 1, cpus[0], now // 10**9 + 1))
+
+
 def main():
     parser = argparse.ArgumentParser(description="project a scheduler recording")
-    parser.add_argument("recording")
+    parser.add_argument("recording", nargs="?", default="-")
+    parser.add_argument("--random", type=int, metavar="SEED")
     parser.add_argument("--amx-tasks", default="")
     parser.add_argument("--hz", type=int, default=250)
     parser.add_argument("--host-hz", type=int, default=250)
     parser.add_argument("--tsc-khz", type=int, default=2200000)
     parser.add_argument("--counts", action="store_true")
     args = parser.parse_args()
+    if args.random is not None:
+        random_recording(args.random)
+        return
     guest = Guest(args.amx_tasks)
     guest.parse(read(args.recording))
     if args.counts:

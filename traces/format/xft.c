@@ -442,20 +442,41 @@ static int read_payload(struct xft_reader *r, const struct block_header *block,
 	return 0;
 }
 
+static inline void planes_join(const struct column *column, unsigned int width, size_t from,
+			       size_t nr, uint64_t *dst)
+{
+	for (size_t i = 0; i < nr; i++) {
+		const uint8_t *plane = column->planes + from + i;
+		uint64_t number = 0;
+
+		for (unsigned int b = 0; b < width; b++)
+			number |= (uint64_t)plane[b * column->nr] << 8 * b;
+		dst[i] = number;
+	}
+}
+
 /*
- * Numbers @from to @from + @nr of a column. The largest is looked for first, so that one
- * compare a chunk proves that no product wraps. False when one would.
+ * Numbers @from to @from + @nr of a column. The usual widths have loops of their own, without
+ * a test of it. The largest number is looked for first, so that one compare a chunk proves
+ * that no product wraps. False when one would.
  */
 static bool column_decode(const struct column *column, size_t from, size_t nr, uint64_t *dst)
 {
 	uint64_t max = 0;
 
-	memset(dst, 0, nr * sizeof(*dst));
-	for (unsigned int b = 0; b < column->width; b++) {
-		const uint8_t *plane = column->planes + b * column->nr + from;
-
-		for (size_t i = 0; i < nr; i++)
-			dst[i] |= (uint64_t)plane[i] << 8 * b;
+	switch (column->width) {
+	case 1:
+		planes_join(column, 1, from, nr, dst);
+		break;
+	case 2:
+		planes_join(column, 2, from, nr, dst);
+		break;
+	case 3:
+		planes_join(column, 3, from, nr, dst);
+		break;
+	default:
+		planes_join(column, column->width, from, nr, dst);
+		break;
 	}
 	if (column->unit == 1)
 		return true;
