@@ -680,7 +680,7 @@ int path_begin(struct machine *machine, const struct trace_event *event)
 	case NR_EVENT_KINDS:
 		break;
 	}
-	assert(!"event kind within range");
+	assert(event->kind < NR_EVENT_KINDS);
 	return EXIT_NONE;
 }
 
