@@ -107,7 +107,10 @@ struct check {
 	uint64_t xfd[TRACE_MAX_VCPUS];
 };
 
-/* A vCPU comes back onto a pCPU that nobody holds. A sleeping one held its own. */
+/*
+ * A vCPU comes back onto a pCPU that nobody holds. A sleeping one held its own and wakes there:
+ * the replay may have polled.
+ */
 static void check_return(struct check *check, const struct trace_event *event)
 {
 	uint32_t v = event->vcpu;
@@ -116,6 +119,7 @@ static void check_return(struct check *check, const struct trace_event *event)
 		assert_int_equal(check->holder[check->pcpu[v]], (int)v);
 		check->holder[check->pcpu[v]] = -1;
 		assert_int_equal(event->delta_cycles, check->sleep[v]);
+		assert_int_equal(event->arg, EVENT_SAME_PCPU);
 	}
 	if (event->arg != EVENT_SAME_PCPU)
 		check->pcpu[v] = event->arg;

@@ -19,8 +19,9 @@ static const struct import_options quiet = {.amx_tasks = "amx", .tsc_khz = 10000
 #define TIMER(cpu, pid, us) PREFIX(cpu, pid, us) "local_timer_entry: vector=236\n"
 #define OTHER(cpu, pid, us) PREFIX(cpu, pid, us) "irq_handler_entry: irq=1\n"
 #define RESTORED(cpu, pid, us)                                                                     \
-	PREFIX(cpu, pid, us) "x86_fpu_regs_activated: x86/fpu: 0 load: 1 xfeatures: 2 xcomp_bv: "  \
-			     "0\n"
+	PREFIX(cpu, pid, us)                                                                       \
+	"x86_fpu_regs_activated: x86/fpu: 0 load: 1 xfeatures: 2 xcomp_bv: "                       \
+	"0\n"
 #define IDLE       "swapper/0"
 #define BOOT       "wrxfd 0x40000\nxsetbv\n"
 #define BOOT1      "v1 wrxfd 0x40000\nv1 xsetbv\n"

@@ -434,7 +434,8 @@ static int act(struct gen *gen, uint32_t v, struct xfd_error *err)
 	int ret;
 
 	if (vcpu->state != STATE_RUNNING) {
-		/* Whether a sleep is polled through, and so cannot end elsewhere, the replay knows. */
+		/* The replay decides which sleeps are polled through; those cannot end elsewhere.
+		 */
 		if (vcpu->state != STATE_HALTED && draw_ppm(gen, v, gen->options->migrate_ppm))
 			migrate(gen, v);
 		ret = come_back(gen, v, now,

@@ -12,8 +12,8 @@
  * that no running or sleeping vCPU holds. With more vCPUs than pCPUs those that found theirs
  * taken wait in a queue: after @slice_us whoever runs is preempted (class K: its registers
  * stay until the next vCPU's) and the head of the queue resumes there. A halted vCPU keeps
- * its pCPU, because short of the poll window KVM does, and the trace must be valid whatever
- * that window is.
+ * its pCPU and wakes there, because short of the poll window it never leaves it, and the
+ * trace must be valid whatever that window is.
  *
  * Shape:  switches, exits and preemptions of a running vCPU are one Poisson process each;
  *         sleeps and absences have exponential lengths. Ticks come at multiples of 1/hz.

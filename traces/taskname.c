@@ -43,12 +43,14 @@ struct taskname {
 	bool amx;
 };
 
+/* @order[0..@nr_names) are the slots in use, so that nobody walks over the empty ones. */
 struct taskname_table {
 	uint32_t nr_globs;
 	uint32_t nr_tids;
 	uint32_t nr_names;
 	char *globs[TASKNAME_MAX_PATTERNS];
 	uint32_t tids[TASKNAME_MAX_PATTERNS];
+	uint32_t order[TASKNAME_MAX_NAMES];
 	struct taskname overflow;
 	struct taskname names[SLOTS];
 };
@@ -164,7 +166,7 @@ struct taskname *taskname_get(struct taskname_table *table, const char name[TASK
 	if (table->nr_names == TASKNAME_MAX_NAMES)
 		entry = &table->overflow;
 	else
-		table->nr_names++;
+		table->order[table->nr_names++] = (uint32_t)(entry - table->names);
 	judge(table, entry, name);
 	return entry;
 }
@@ -202,8 +204,8 @@ size_t taskname_top(const struct taskname_table *table, struct taskname_count to
 	const struct taskname *entry;
 	size_t nr = 0, at;
 
-	for (size_t slot = 0; slot < SLOTS; slot++) {
-		entry = &table->names[slot];
+	for (uint32_t i = 0; i < table->nr_names; i++) {
+		entry = &table->names[table->order[i]];
 		if (!entry->switch_ins || entry->kernel)
 			continue;
 		for (at = nr; at && ranks_before(entry, &top[at - 1]); at--)

@@ -322,20 +322,20 @@ static bool parse_switch(const char *start, const char *end, struct sched_event 
 	return false;
 }
 
+/* "... xcomp_bv: 80000000000008e7", the last field. */
 static bool names_tile_data(const char *start, const char *end)
 {
-	static const char word[] = "xcomp_bv: ";
-	const char *p = memmem(start, (size_t)(end - start), word, sizeof(word) - 1);
+	const char *p = memrchr(start, ':', (size_t)(end - start)), *word_end = p;
 	uint64_t value = 0;
 
-	if (!p)
+	if (!p || !BACK_WORD(start, &word_end, "xcomp_bv"))
 		return false;
-	for (p += sizeof(word) - 1; p < end; p++) {
+	for (p++; p < end; p++) {
 		if (is_digit(*p))
 			value = value << 4 | (uint64_t)(*p - '0');
 		else if (*p >= 'a' && *p <= 'f')
 			value = value << 4 | (uint64_t)(*p - 'a' + 10);
-		else
+		else if (*p != ' ')
 			break;
 	}
 	return value & XFEATURE_MASK_XTILE_DATA;
@@ -449,7 +449,8 @@ enum ftrace_line ftrace_parse_line(const char *line, size_t len, struct sched_ev
 
 /*
  * @unread_line, @unread: the first line that could not be read, for the case that there is
- * nothing else to show. @last_cpu, @last_line: where @stats.last_ns was seen.
+ * nothing else to show. @last_skipped: the entry of @names that was counted last. @last_cpu,
+ * @last_line: where @stats.last_ns was seen.
  */
 struct recording {
 	struct textfile *text;
@@ -459,6 +460,7 @@ struct recording {
 	uint64_t unread_line;
 	char unread[80];
 	uint32_t nr_names;
+	struct skipped_event *last_skipped;
 	uint64_t others;
 	struct skipped_event names[SKIPPED_SLOTS];
 };
@@ -500,7 +502,7 @@ int recording_open_memory(const char *name, const void *data, size_t len,
 static void count_skipped(struct recording *recording, const char *name, size_t len)
 {
 	uint32_t hash = 2166136261u;
-	struct skipped_event *slot;
+	struct skipped_event *slot = recording->last_skipped;
 
 	recording->stats.skipped++;
 	if (!len) {
@@ -509,6 +511,10 @@ static void count_skipped(struct recording *recording, const char *name, size_t 
 	}
 	if (len >= RECORDING_NAME_BYTES)
 		len = RECORDING_NAME_BYTES - 1;
+	if (slot && !memcmp(slot->name, name, len) && !slot->name[len]) {
+		slot->count++;
+		return;
+	}
 	for (size_t i = 0; i < len; i++)
 		hash = (hash ^ (uint8_t)name[i]) * 16777619u;
 	for (;; hash++) {
@@ -516,6 +522,7 @@ static void count_skipped(struct recording *recording, const char *name, size_t 
 		if (!slot->count)
 			break;
 		if (!memcmp(slot->name, name, len) && !slot->name[len]) {
+			recording->last_skipped = slot;
 			slot->count++;
 			return;
 		}
