@@ -77,8 +77,9 @@ struct xfd_write {
  * @summary:  one line without a full stop
  * @kernels:  with which variants it is meaningful, and why
  * @source:   where the rule is written down
- * @meaningful_at_write: meaningful where the buffer grows at the write (v1)
- * @meaningful_at_cpuid: meaningful where it grows at KVM_SET_CPUID2 (v5.17 and later)
+ * @upstream_in: the variants that really had it, separated by spaces; NULL for none
+ * @unsafe_in: the variants in which it opens a window that the variant's own policy keeps
+ *             shut, separated by spaces; NULL for none
  * @at_creation: passes through from the vCPU's creation, with a full buffer
  * @arrives:  a legal write has trapped; the buffer may be about to grow, and may fail to
  * @accepted: the write has taken effect
@@ -91,8 +92,8 @@ struct xfd_policy {
 	const char *summary;
 	const char *kernels;
 	const char *source;
-	bool meaningful_at_write;
-	bool meaningful_at_cpuid;
+	const char *upstream_in;
+	const char *unsafe_in;
 	bool at_creation;
 	enum policy_verdict (*arrives)(struct policy_state *state, const struct policy_params *params,
 				       const struct xfd_write *write);
@@ -120,5 +121,20 @@ const struct xfd_policy *policy_at(size_t index);
  * Return: the policy, or NULL.
  */
 const struct xfd_policy *policy_find(const char *name);
+
+enum policy_fit {
+	POLICY_UPSTREAM, /* this kernel had it */
+	POLICY_WHAT_IF,  /* it never had */
+	POLICY_UNSAFE    /* and would be worse off with it */
+};
+
+/**
+ * policy_fit() - How a policy and a kernel variant go together.
+ * @policy: the policy
+ * @kernel: the variant's name
+ *
+ * Return: an enum policy_fit.
+ */
+enum policy_fit policy_fit(const struct xfd_policy *policy, const char *kernel);
 
 #endif /* MODELS_POLICY_H */

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,18 +27,22 @@ void cli_parse(const struct argp *argp, int argc, char **argv, void *input)
 uint64_t cli_number(struct argp_state *state, const char *what, const char *text, uint64_t min,
 		    uint64_t max)
 {
+	bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
+	const char *first = hex ? text + 2 : text;
 	char digits[32];
 	size_t len = 0;
 	uint64_t value;
 	char *end;
 
-	for (const char *c = text; *c && len < sizeof(digits) - 1; c++)
-		if (*c != '_')
+	for (const char *c = first; *c; c++)
+		if (*c != '_' && len < sizeof(digits) - 1)
 			digits[len++] = *c;
 	digits[len] = '\0';
 	errno = 0;
-	value = strtoull(digits, &end, 0);
-	if (errno || !isdigit((unsigned char)digits[0]) || *end || value < min || value > max)
+	value = strtoull(digits, &end, hex ? 16 : 10);
+	/* 010 is ten to some and eight to others; and nobody means 30 digits. */
+	if (errno || len > 30 || !isxdigit((unsigned char)digits[0]) || *end ||
+	    (!hex && digits[0] == '0' && len > 1) || value < min || value > max)
 		cli_usage(state, "%s wants a whole number from %" PRIu64 " to %" PRIu64 ", not '%s'",
 			   what, min, max, text);
 	return value;
@@ -115,7 +120,7 @@ int cli_output_open(struct cli_output *out)
 void cli_output_json(struct cli_output *out, json_t *root)
 {
 	if (!root || json_dumpf(root, out->text, JSON_INDENT(2) | JSON_REAL_PRECISION(12)))
-		out->len = 0;
+		out->failed = true;
 	fputc('\n', out->text);
 	json_decref(root);
 }
@@ -124,7 +129,7 @@ int cli_output_close(struct cli_output *out, const char *path, int status)
 {
 	struct xfd_error err = {0};
 	struct outfile *file;
-	bool bad = ferror(out->text);
+	bool bad = ferror(out->text) || out->failed;
 
 	cli_progress_end();
 	if (fclose(out->text) || bad) {
@@ -315,10 +320,24 @@ int cli_store_begin(const char *db, struct store **store, struct xfd_error *err)
 	return ret;
 }
 
+/* A database that this process made and could put nothing into shall not stay. */
+static bool has_runs(struct store *store)
+{
+	sqlite3_stmt *stmt;
+	bool has;
+
+	if (!store || sqlite3_prepare_v2(store_db(store), "SELECT 1 FROM runs", -1, &stmt, NULL))
+		return false;
+	has = sqlite3_step(stmt) == SQLITE_ROW;
+	sqlite3_finalize(stmt);
+	return has;
+}
+
 int cli_store_runs(const char *db, struct store **store, const struct run *runs, size_t nr,
 		   const struct engine_trace *trace, const char *path,
 		   const struct cost_profile *profile, struct xfd_error *err)
 {
+	bool made = !*store && db && access(db, F_OK);
 	int ret = 0;
 
 	if (!db)
@@ -329,10 +348,51 @@ int cli_store_runs(const char *db, struct store **store, const struct run *runs,
 		ret = store_profile(*store, profile, NULL, err);
 	for (size_t i = 0; i < nr && !ret; i++)
 		ret = store_run(*store, &runs[i], &trace->info, path, NULL, NULL, err);
+	if (ret && made && !has_runs(*store)) {
+		store_close(*store);
+		*store = NULL;
+		unlink(db);
+	}
 	return ret;
 }
 
+int cli_refuse_same(const char *output, const char *input)
+{
+	struct stat a, b;
+
+	if (!output || !input || stat(output, &a) || stat(input, &b) || !S_ISREG(a.st_mode) ||
+	    a.st_dev != b.st_dev || a.st_ino != b.st_ino)
+		return XFDSIM_OK;
+	fprintf(stderr, "xfdsim: -o %s would replace %s, which it is made from or stored in\n", output,
+		input);
+	return XFDSIM_USAGE;
+}
+
+char *cli_clean(char *text)
+{
+	for (char *c = text; c && *c; c++)
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
+	return text;
+}
+
 /* ---- JSON ---- */
+
+json_t *cli_text(const char *text)
+{
+	json_t *json = json_string(text);
+	char *copy;
+
+	if (json)
+		return json;
+	copy = strdup(text);
+	for (char *c = copy; c && *c; c++)
+		if ((unsigned char)*c >= 0x80)
+			*c = '?';
+	json = copy ? json_string(copy) : NULL;
+	free(copy);
+	return json;
+}
 
 json_t *cli_uint(uint64_t value)
 {
@@ -357,7 +417,7 @@ char *cli_trace_mode(const struct trace_info *info)
 	json_auto_t *root = json_loads(info->provenance, 0, NULL);
 	const char *mode = json_string_value(json_object_get(root, "mode"));
 
-	return strdup(mode ? mode : "unknown");
+	return cli_clean(strdup(mode ? mode : "unknown"));
 }
 
 json_t *cli_trace_json(const char *path, const struct engine_trace *trace)
@@ -365,7 +425,7 @@ json_t *cli_trace_json(const char *path, const struct engine_trace *trace)
 	const struct trace_info *info = &trace->info;
 	json_t *provenance = json_loads(info->provenance, 0, NULL);
 
-	return json_pack("{ss ss so so si si sb so}", "file", path, "hash", trace->hash, "events",
+	return json_pack("{so ss so so si si sb so}", "file", cli_text(path), "hash", trace->hash, "events",
 			 cli_uint(trace->nr_events), "tsc_khz", cli_uint(info->tsc_khz), "vcpus",
 			 (int)info->nr_vcpus, "pcpus", (int)info->nr_pcpus, "armed_start",
 			 (int)info->armed_start, "provenance",

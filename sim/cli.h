@@ -63,11 +63,13 @@ void cli_progress_end(void);
  * @text: print here
  * @buf:  what was printed
  * @len:  bytes of it
+ * @failed: something could not be made; closing says so
  */
 struct cli_output {
 	FILE *text;
 	char *buf;
 	size_t len;
+	bool failed;
 };
 
 /** cli_output_open() - Begin a result. Return: 0, or an exit status after a message. */
@@ -147,6 +149,26 @@ char *cli_trace_mode(const struct trace_info *info);
 
 /** cli_ledger_json() - The counts of a run: steps, exits, vCPUs, paths. Return: new reference. */
 json_t *cli_ledger_json(const struct run *run);
+
+/**
+ * cli_text() - A JSON string of any bytes; what is no UTF-8 becomes "?".
+ * @text: a file's name or the like
+ *
+ * Return: new reference.
+ */
+json_t *cli_text(const char *text);
+
+/** cli_clean() - Make text safe for a terminal: control bytes become "?". Return: @text. */
+char *cli_clean(char *text);
+
+/**
+ * cli_refuse_same() - Refuse to write a result over one of the files it is made from.
+ * @output: where the result goes; NULL for standard output
+ * @input:  a file that is read or kept; NULL for none
+ *
+ * Return: 0, or the exit status after a message.
+ */
+int cli_refuse_same(const char *output, const char *input);
 
 /** cli_uint() - A JSON integer; values above 2^63 - 1 become strings. Return: new reference. */
 json_t *cli_uint(uint64_t value);

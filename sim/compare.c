@@ -71,7 +71,7 @@ static int find_segments(struct comparison *c)
 	double x = 0;
 	size_t at = 0;
 
-	if (!c->xfd_writes || !c->slow_exits)
+	if (!c->complete || !c->xfd_writes || !c->slow_exits)
 		return 0;
 	c->segments = calloc(c->nr, sizeof(*c->segments));
 	if (!c->segments)
@@ -112,17 +112,22 @@ static int find_segments(struct comparison *c)
 int compare_runs(const struct run *runs, size_t nr, const struct cost_profile *profile,
 		 struct comparison *c, struct xfd_error *err)
 {
-	const struct ledger *first = &runs[0].ledger;
-	uint64_t xfd_slow = first->xfd_exits;
+	const struct ledger *whole = &runs[0].ledger;
 
 	*c = (struct comparison){
 		.rows = calloc(nr, sizeof(*c->rows)),
 		.nr = nr,
-		.guest_cycles = first->step_count[STEP_guest_run],
-		.xfd_writes = first->xfd_writes,
-		.slow_exits = first->step_count[STEP_exit_post] - xfd_slow,
-		.fast_exits = first->step_count[STEP_fastpath],
+		.complete = true,
 	};
+	for (size_t i = 0; i < nr; i++) {
+		c->complete &= !runs[i].ledger.nr_skipped;
+		if (runs[i].ledger.nr_skipped < whole->nr_skipped)
+			whole = &runs[i].ledger;
+	}
+	c->guest_cycles = whole->step_count[STEP_guest_run];
+	c->xfd_writes = whole->xfd_writes;
+	c->slow_exits = whole->step_count[STEP_exit_post] - whole->xfd_exits;
+	c->fast_exits = whole->step_count[STEP_fastpath];
 	if (!c->rows)
 		return xfd_error_set(err, XFD_ERROR_SYSTEM, NULL, 0, -1, "out of memory");
 	if (c->slow_exits)
@@ -132,6 +137,7 @@ int compare_runs(const struct run *runs, size_t nr, const struct cost_profile *p
 		int ret = 0;
 
 		row->run = &runs[i];
+		row->guest_cycles = runs[i].ledger.step_count[STEP_guest_run];
 		for (enum price_column column = 0; column < NR_PRICE_COLUMNS && !ret; column++)
 			ret = profile_price(profile, column, row->run->ledger.step_count,
 					    &row->overhead_cycles[column]);

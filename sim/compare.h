@@ -20,6 +20,7 @@
 /**
  * struct comparison_row - One run, priced.
  * @run:      borrowed
+ * @guest_cycles: guest time of this run; less than the trace's when a vCPU stopped
  * @overhead_cycles: by enum price_column
  * @xfd_cycles: typical; the part that XFD causes: everything in events that access XFD or
  *            XFD_ERR, use AMX or fault, and the steps of group xfd in all others
@@ -28,6 +29,7 @@
  */
 struct comparison_row {
 	const struct run *run;
+	uint64_t guest_cycles;
 	uint64_t overhead_cycles[NR_PRICE_COLUMNS];
 	uint64_t xfd_cycles;
 	uint64_t write_cycles;
@@ -48,7 +50,10 @@ struct comparison_segment {
  * struct comparison - All runs, ranked.
  * @rows:       cheapest first at typical prices; ties in the order given
  * @nr:         entries of @rows
- * @guest_cycles: guest time of the trace, in its own clock
+ * @complete:   no run skipped an event; otherwise vCPUs stopped, the runs did different work
+ *              and there is neither a winner nor a break-even
+ * @guest_cycles: guest time of the trace, in its own clock; like the four below it is that of
+ *              the run that went furthest
  * @xfd_writes: in the trace
  * @slow_exits: VM-exits that XFD did not cause and that pay a sync when writes pass through
  * @fast_exits: fastpath exits, which never do
@@ -60,6 +65,7 @@ struct comparison_segment {
 struct comparison {
 	struct comparison_row *rows;
 	size_t nr;
+	bool complete;
 	uint64_t guest_cycles;
 	uint64_t xfd_writes;
 	uint64_t slow_exits;

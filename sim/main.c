@@ -6,6 +6,7 @@
 
 #include "sim/cmd.h"
 #include "traces/nearest.h"
+#include "traces/outfile.h"
 
 static const struct {
 	const char *name;
@@ -48,12 +49,31 @@ static int finish(int status)
 	return XFDSIM_SYSTEM;
 }
 
+/* Ctrl-C leaves nothing half-written: what was not committed goes, and SQLite rolls back. */
+static void die(int signum)
+{
+	outfile_remove_unfinished();
+	signal(signum, SIG_DFL);
+	raise(signum);
+}
+
+static void catch_signals(void)
+{
+	static const int deadly[] = {SIGINT, SIGTERM, SIGHUP};
+
+	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
+		if (signal(deadly[i], die) == SIG_IGN)
+			signal(deadly[i], SIG_IGN); /* nohup stays nohup */
+	/* A reader that went away and a file that may not grow are write errors. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+}
+
 int main(int argc, char **argv)
 {
 	const char *near;
 
-	/* A reader that went away is a write error, to be cleaned up after, not a sudden end. */
-	signal(SIGPIPE, SIG_IGN);
+	catch_signals();
 	if (argc < 2) {
 		usage(stderr);
 		return XFDSIM_USAGE;

@@ -73,7 +73,7 @@ int store_fail(const struct store *store, int rc, const char *doing, struct xfd_
 		break;
 	case SQLITE_NOTADB:
 		kind = XFD_ERROR_INPUT;
-		message = "wanted an SQLite database, the file is none";
+		message = "wanted an SQLite database, this file is none";
 		break;
 	case SQLITE_CORRUPT:
 		kind = XFD_ERROR_INPUT;

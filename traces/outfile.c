@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,42 @@ struct outfile {
 	size_t used;
 	uint8_t buf[BUFFER_BYTES];
 };
+
+/*
+ * The temporary files that stand now, for a signal handler: it may only look at atomics and
+ * call unlink(). An output beyond the table's room is simply not cleaned up after a signal.
+ */
+static _Atomic(char *) unfinished[16];
+
+static void remember(char *temp)
+{
+	for (size_t i = 0; i < sizeof(unfinished) / sizeof(unfinished[0]); i++) {
+		char *none = NULL;
+
+		if (atomic_compare_exchange_strong(&unfinished[i], &none, temp))
+			return;
+	}
+}
+
+static void forget(char *temp)
+{
+	for (size_t i = 0; i < sizeof(unfinished) / sizeof(unfinished[0]); i++) {
+		char *same = temp;
+
+		if (atomic_compare_exchange_strong(&unfinished[i], &same, NULL))
+			return;
+	}
+}
+
+void outfile_remove_unfinished(void)
+{
+	for (size_t i = 0; i < sizeof(unfinished) / sizeof(unfinished[0]); i++) {
+		char *temp = atomic_load(&unfinished[i]);
+
+		if (temp)
+			unlink(temp);
+	}
+}
 
 static int fail(struct outfile *out, struct xfd_error *err, const char *what, int errnum)
 {
@@ -62,8 +99,10 @@ static int open_temp(struct outfile *out)
 	for (unsigned int i = 0; i < TEMP_TRIES; i++) {
 		snprintf(out->temp + dir, size - dir, ".xfdsim-%ld-%u.tmp", (long)getpid(), i);
 		out->fd = open(out->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-		if (out->fd >= 0)
+		if (out->fd >= 0) {
+			remember(out->temp);
 			return 0;
+		}
 		error = errno;
 		if (error != EEXIST)
 			break;
@@ -87,6 +126,9 @@ static int open_file(struct outfile *out, const char *path)
 
 	if (!exists && errno != ENOENT)
 		return -errno;
+	/* A symbolic link to nothing: neither it nor what it names is ours to make. */
+	if (!exists && !lstat(path, &st))
+		return -ENOENT;
 	if (exists && S_ISDIR(st.st_mode))
 		return -EISDIR;
 	if (exists && !S_ISREG(st.st_mode))
@@ -116,6 +158,11 @@ int outfile_open(const char *path, struct outfile **result, struct xfd_error *er
 	*result = NULL;
 	if (!out)
 		return xfd_error_set(err, XFD_ERROR_SYSTEM, path, 0, -1, "out of memory");
+	if (!*path) {
+		free(out);
+		return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1,
+				     "the output file's name is empty");
+	}
 	out->fd = -1;
 	out->name = strdup(is_stdout ? "standard output" : path);
 	if (!out->name)
@@ -232,6 +279,7 @@ int outfile_commit(struct outfile *out, struct xfd_error *err)
 		if (rename(out->temp, out->place)) {
 			ret = fail(out, err, "cannot move into place", errno);
 		} else {
+			forget(out->temp);
 			free(out->temp);
 			out->temp = NULL;
 			sync_dir(out->place);
@@ -247,8 +295,10 @@ void outfile_discard(struct outfile *out)
 		return;
 	if (out->fd >= 0)
 		close(out->fd);
-	if (out->temp)
+	if (out->temp) {
 		unlink(out->temp);
+		forget(out->temp);
+	}
 	free(out->temp);
 	free(out->place);
 	free(out->name);

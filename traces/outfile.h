@@ -61,6 +61,13 @@ int outfile_printf(struct outfile *out, struct xfd_error *err, const char *fmt, 
  */
 int outfile_commit(struct outfile *out, struct xfd_error *err) __attribute__((warn_unused_result));
 
+/**
+ * outfile_remove_unfinished() - Remove the temporary files of all outputs under way.
+ *
+ * Safe in a signal handler, right before the process ends.
+ */
+void outfile_remove_unfinished(void);
+
 /** outfile_discard() - Free @out and remove what it wrote; NULL is allowed. */
 void outfile_discard(struct outfile *out);
 

@@ -29,6 +29,13 @@ static const char *const kernel_names[] = {
 	"khugepaged",  "oom_reaper", /* huge pages, OOM */
 	"writeback",   "kblockd",    /* rescuers of block layer workqueues */
 	"jbd2/",       "ext4-",      /* ext4 */
+	"xfsaild/",    "xfs-",       /* XFS */
+	"btrfs-",      "md#_",       /* btrfs, software RAID */
+	"dm-",         "kcryptd",    /* device mapper, dm-crypt */
+	"scsi_eh_",    "scsi_tmf_",  /* SCSI error handling */
+	"nvme-",       "nvmet-",     /* NVMe workqueues */
+	"napi/",       "nfsd",       /* threaded NAPI, NFS server */
+	"psimon",      "ksmd",       /* pressure stall monitor, KSM */
 	"loop#",       "kdevtmpfs",  /* loop devices, devtmpfs */
 	"khungtaskd",  "kauditd",    /* hung tasks, audit */
 	"irq/",                      /* threaded interrupts */
@@ -135,8 +142,12 @@ static void judge(const struct taskname_table *table, struct taskname *entry, co
 	entry->used = true;
 	entry->kernel = taskname_is_kernel(name);
 	entry->amx = false;
-	for (uint32_t i = 0; i < table->nr_globs && !entry->amx; i++)
+	for (uint32_t i = 0; i < table->nr_globs && !entry->amx; i++) {
 		entry->amx = !fnmatch(table->globs[i], text, 0);
+		/* Who writes a name out in full knows better than the table. */
+		if (!strcmp(table->globs[i], text))
+			entry->kernel = false;
+	}
 }
 
 static uint64_t hash_name(const char *name)

@@ -5,7 +5,7 @@
  * Ski rental in both directions. Passing through rents (a sync per VM-exit), trapping a
  * write buys. After `writes` trapped writes pass through; after `exits` synced exits in a
  * row that found XFD as it was, intercept again. Before v6.19 each re-arming brings back
- * the window of the 2026 host panic: live tiles under an intercepted disarming write.
+ * the window of the 2026 host panic: an intercepted arming write while tiles are live.
  */
 #include "models/policy.h"
 
@@ -32,10 +32,10 @@ static enum policy_verdict synced(struct policy_state *state, const struct polic
 const struct xfd_policy policy_adaptive = {
 	.name = "adaptive",
 	.summary = "pass through after a few writes, intercept again after exits without one",
-	.kernels = "v6.19 and later; before, intercepting again reopens the window of the 2026 "
-		   "host panic at every disarming write",
+	.kernels = "v6.19, as a proposal; before, intercepting again reopens the window of the 2026 "
+		   "host panic at every arming write",
 	.source = "ours; ski rental after Karlin, Manasse, McGeoch and Owicki (1994)",
-	.meaningful_at_cpuid = true,
+	.unsafe_in = "v1 v5.17 v6.9",
 	.accepted = accepted,
 	.synced = synced,
 };

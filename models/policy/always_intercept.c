@@ -10,9 +10,9 @@
 const struct xfd_policy policy_always_intercept = {
 	.name = "always-intercept",
 	.summary = "every write of XFD causes a VM-exit",
-	.kernels = "all: every kernel starts this way, and stays so for guests that never write XFD",
+	.kernels = "all: every kernel starts this way, and stays so for guests that never write XFD, or "
+		   "while a userspace MSR filter forbids the write",
 	.source = "\"[PATCH 13/19] kvm: x86: Disable WRMSR interception for IA32_XFD on demand\", "
 		  "7 Dec 2021, the behaviour before the patch",
-	.meaningful_at_write = true,
-	.meaningful_at_cpuid = true,
+	.upstream_in = "v1 v5.17 v6.9 v6.19 fixed",
 };

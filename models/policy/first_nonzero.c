@@ -21,6 +21,6 @@ const struct xfd_policy policy_first_nonzero = {
 	.kernels = "v5.17 and later, where the buffer is large before the first write; in v1 it "
 		   "waits for a non-zero write that finds room",
 	.source = "vmx_set_msr() case MSR_IA32_XFD; b5274b1b7ba8",
-	.meaningful_at_cpuid = true,
+	.upstream_in = "v5.17 v6.9 v6.19 fixed",
 	.accepted = accepted,
 };

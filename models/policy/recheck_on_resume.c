@@ -30,7 +30,6 @@ const struct xfd_policy policy_recheck_on_resume = {
 		   "return that ends interception is an accident",
 	.source = "\"[PATCH 13/19] kvm: x86: Disable WRMSR interception for IA32_XFD on demand\", "
 		  "7 Dec 2021, option 2",
-	.meaningful_at_write = true,
 	.arrives = arrives,
 	.resumed = resumed,
 };

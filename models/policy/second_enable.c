@@ -34,7 +34,7 @@ const struct xfd_policy policy_second_enable = {
 		   "second write proves nothing new",
 	.source = "\"[PATCH 13/19] kvm: x86: Disable WRMSR interception for IA32_XFD on demand\", "
 		  "7 Dec 2021, option 3",
-	.meaningful_at_write = true,
+	.upstream_in = "v1",
 	.arrives = arrives,
 	.accepted = accepted,
 };

@@ -57,13 +57,18 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-/* Is this a policy that this kernel could have had? */
-static bool meaningful(const struct run *run)
+static enum policy_fit fit(const struct run *run)
 {
-	const struct xfd_policy *policy = policy_find(run->policy);
+	return policy_fit(policy_find(run->policy), run->kernel);
+}
 
-	return kernel_find(run->kernel)->grows_at_write ? policy->meaningful_at_write
-							: policy->meaningful_at_cpuid;
+/* What stands behind a policy's name. */
+static const char *mark(const struct run *run)
+{
+	static const char *const marks[] = {
+		[POLICY_UPSTREAM] = "", [POLICY_WHAT_IF] = " *", [POLICY_UNSAFE] = " !"};
+
+	return marks[fit(run)];
 }
 
 struct context {
@@ -74,35 +79,48 @@ struct context {
 	const struct cost_profile *profile;
 };
 
-static double percent(const struct context *x, uint64_t cycles)
+/* Of the guest time of the run that @row is about. */
+static double percent(const struct context *x, const struct comparison_row *row, uint64_t cycles)
 {
-	return compare_percent(cycles, x->profile->tsc_khz, x->comparison->guest_cycles,
+	return compare_percent(cycles, x->profile->tsc_khz, row->guest_cycles,
 			       x->trace->info.tsc_khz);
 }
 
-static uint64_t per_second(const struct context *x, uint64_t cycles)
+static uint64_t per_second(const struct context *x, const struct comparison_row *row)
 {
-	return compare_per_second(cycles, x->comparison->guest_cycles, x->trace->info.tsc_khz);
+	return compare_per_second(row->overhead_cycles[PRICE_TYPICAL], row->guest_cycles,
+				  x->trace->info.tsc_khz);
+}
+
+/* Equal overheads share a rank, as in the database's view. */
+static size_t rank_of(const struct comparison *c, size_t row)
+{
+	while (row && c->rows[row - 1].overhead_cycles[PRICE_TYPICAL] ==
+			      c->rows[row].overhead_cycles[PRICE_TYPICAL])
+		row--;
+	return row + 1;
 }
 
 /* ---- for programs ---- */
 
-static json_t *row_json(const struct context *x, size_t rank)
+static json_t *row_json(const struct context *x, size_t at)
 {
-	const struct comparison_row *row = &x->comparison->rows[rank];
+	const struct comparison_row *row = &x->comparison->rows[at];
 	const uint64_t *best = x->comparison->rows[0].overhead_cycles;
 	json_auto_t *ledger_json = cli_ledger_json(row->run);
 	const struct ledger *l = &row->run->ledger;
 
 	return json_pack(
-		"{si ss sb so so so so so sf so so so so so so so so sO}", "rank", (int)rank + 1,
-		"policy", row->run->policy, "meaningful_with_kernel", (int)meaningful(row->run),
+		"{si ss sb sb so so so so so so sf so so so so so so so so sO}", "rank",
+		(int)rank_of(x->comparison, at), "policy", row->run->policy, "upstream_in_kernel",
+		(int)(fit(row->run) == POLICY_UPSTREAM), "unsafe_in_kernel",
+		(int)(fit(row->run) == POLICY_UNSAFE), "guest_cycles", cli_uint(row->guest_cycles),
 		"overhead_cycles", cli_uint(row->overhead_cycles[PRICE_TYPICAL]),
 		"overhead_cycles_low", cli_uint(row->overhead_cycles[PRICE_LOW]),
 		"overhead_cycles_high", cli_uint(row->overhead_cycles[PRICE_HIGH]), "xfd_cycles",
 		cli_uint(row->xfd_cycles), "overhead_cycles_per_guest_second",
-		cli_uint(per_second(x, row->overhead_cycles[PRICE_TYPICAL])), "overhead_percent",
-		percent(x, row->overhead_cycles[PRICE_TYPICAL]), "above_best_cycles",
+		cli_uint(per_second(x, row)), "overhead_percent",
+		percent(x, row, row->overhead_cycles[PRICE_TYPICAL]), "above_best_cycles",
 		cli_uint(row->overhead_cycles[PRICE_TYPICAL] - best[PRICE_TYPICAL]), "vmexits",
 		cli_uint(l->step_count[STEP_vmexit]), "xfd_exits", cli_uint(l->xfd_exits), "syncs",
 		cli_uint(l->step_count[STEP_xfd_sync]), "userspace_exits",
@@ -125,16 +143,16 @@ static json_t *comparison_json(const struct context *x)
 						c->rows[c->segments[i].row].run->policy,
 						"from_writes_per_exit", c->segments[i].from));
 	return json_pack(
-		"{so ss so ss so sf so so so sf sb ss so so so}", "trace",
+		"{so ss so ss sb so sf so so so sf sb so so so so}", "trace",
 		cli_trace_json(x->path, x->trace), "kernel", c->rows[0].run->kernel, "options",
 		json_loads(c->rows[0].run->options, 0, NULL), "profile", x->profile->name,
-		"guest_cycles", cli_uint(c->guest_cycles), "guest_seconds",
+		"complete", (int)c->complete, "guest_cycles", cli_uint(c->guest_cycles), "guest_seconds",
 		(double)c->guest_cycles / ((double)x->trace->info.tsc_khz * 1000), "xfd_writes",
 		cli_uint(c->xfd_writes), "slow_exits", cli_uint(c->slow_exits), "fastpath_exits",
 		cli_uint(c->fast_exits), "xfd_writes_per_slow_exit", c->writes_per_exit,
-		"robust_over_price_ranges", (int)c->robust, "winner", c->rows[0].run->policy,
-		"margin_cycles",
-		c->nr > 1 ? cli_uint(c->rows[1].overhead_cycles[PRICE_TYPICAL] -
+		"robust_over_price_ranges", (int)(c->complete && c->robust), "winner",
+		c->complete ? json_string(c->rows[0].run->policy) : json_null(), "margin_cycles",
+		c->complete && c->nr > 1 ? cli_uint(c->rows[1].overhead_cycles[PRICE_TYPICAL] -
 				     c->rows[0].overhead_cycles[PRICE_TYPICAL])
 			  : json_null(),
 		"break_even", segments, "ranking", rows);
@@ -149,17 +167,34 @@ static void print_head(const struct context *x, FILE *out)
 	char a[TABLE_NUMBER_LEN], b[TABLE_NUMBER_LEN];
 	char *mode = cli_trace_mode(info);
 
-	fprintf(out, "%s: a %s trace of %" PRIu32 " vCPU%s, %.3f s of guest time, %s events\n",
+	fprintf(out, "%s: %s trace, %" PRIu32 " vCPU%s, %.6g s of guest time, %s events\n",
 		x->path, mode, info->nr_vcpus, info->nr_vcpus == 1 ? "" : "s",
 		(double)c->guest_cycles / ((double)info->tsc_khz * 1000),
 		table_number(x->trace->nr_events, a));
-	fprintf(out, "%s XFD writes; %s VM-exits that XFD does not cause", table_number(c->xfd_writes, a),
+	fprintf(out, "XFD writes: %s; VM-exits that XFD does not cause: %s", table_number(c->xfd_writes, a),
 		table_number(c->slow_exits + c->fast_exits, b));
 	if (c->fast_exits)
 		fprintf(out, ", %s of them on the fastpath", table_number(c->fast_exits, a));
 	fprintf(out, "\nkernel %s; typical prices of profile %s (estimates: 'xfdsim profiles %s')\n\n",
 		c->rows[0].run->kernel, x->profile->name, x->profile->name);
 	free(mode);
+}
+
+static void print_marks(const struct comparison *c, FILE *out)
+{
+	bool what_if = false, unsafe = false;
+
+	for (size_t i = 0; i < c->nr; i++) {
+		what_if |= fit(c->rows[i].run) == POLICY_WHAT_IF;
+		unsafe |= fit(c->rows[i].run) == POLICY_UNSAFE;
+	}
+	if (what_if)
+		fputs("* a what-if: this kernel never had it; 'xfdsim policies' says more\n", out);
+	if (unsafe)
+		fputs("! cheap or not, unsafe with this kernel; 'xfdsim policies' says why\n", out);
+	if (!c->complete)
+		fputs("# a vCPU stopped after a failed growth and the rest of its events was skipped\n",
+		      out);
 }
 
 static void print_table(const struct context *x, FILE *out)
@@ -176,12 +211,13 @@ static void print_table(const struct context *x, FILE *out)
 		uint64_t cycles = row->overhead_cycles[PRICE_TYPICAL];
 
 		table_row(table);
-		table_cell(table, "%zu", i + 1);
-		table_cell(table, "%s%s", row->run->policy, meaningful(row->run) ? "" : " *");
+		table_cell(table, "%zu", rank_of(c, i));
+		table_cell(table, "%s%s%s", row->run->policy, mark(row->run),
+			   l->nr_skipped ? " #" : "");
 		table_cell(table, "%s", table_number(cycles, n));
-		table_cell(table, "%s", table_number(per_second(x, cycles), n));
-		table_cell(table, "%.4f%%", percent(x, cycles));
-		table_cell(table, "%.4f%%", percent(x, row->xfd_cycles));
+		table_cell(table, "%s", table_number(per_second(x, row), n));
+		table_cell(table, "%.4f%%", percent(x, row, cycles));
+		table_cell(table, "%.4f%%", percent(x, row, row->xfd_cycles));
 		table_cell(table, i ? "+%s" : "%s",
 			   table_number(cycles - c->rows[0].overhead_cycles[PRICE_TYPICAL], n));
 		table_cell(table, "%s", table_number(l->xfd_exits, n));
@@ -190,21 +226,35 @@ static void print_table(const struct context *x, FILE *out)
 		table_cell(table, "%s", table_number(l->fpstate_bytes, n));
 	}
 	table_print(table, out);
-	for (size_t i = 0; i < c->nr; i++)
-		if (!meaningful(c->rows[i].run)) {
-			fprintf(out, "* a what-if: this kernel never had it; 'xfdsim policies' says why\n");
-			break;
-		}
+	print_marks(c, out);
+}
+
+/* Of @row's guest time; what rounds to nothing is said to be small. */
+static const char *share(const struct context *x, const struct comparison_row *row,
+			 uint64_t cycles, char buf[TABLE_NUMBER_LEN])
+{
+	double value = percent(x, row, cycles);
+
+	snprintf(buf, TABLE_NUMBER_LEN, value < 0.0001 ? "less than 0.0001%%" : "%.4f%%", value);
+	return buf;
 }
 
 static void print_winner(const struct context *x, FILE *out)
 {
 	const struct comparison *c = x->comparison;
-	char n[TABLE_NUMBER_LEN];
+	const struct comparison_row *best = &c->rows[0];
+	char n[TABLE_NUMBER_LEN], p[TABLE_NUMBER_LEN];
+	uint64_t margin, spread;
 	size_t ties = 1;
 
 	if (c->nr < 2)
 		return;
+	if (!c->complete) {
+		fputs("\nNo winner: these runs did different work, because vCPUs stopped in some. "
+		      "--vmm return keeps them running.\n",
+		      out);
+		return;
+	}
 	for (; ties < c->nr && c->rows[ties].overhead_cycles[PRICE_TYPICAL] ==
 				       c->rows[0].overhead_cycles[PRICE_TYPICAL];
 	     ties++)
@@ -216,18 +266,19 @@ static void print_winner(const struct context *x, FILE *out)
 	fprintf(out, "\nCheapest: %s", c->rows[0].run->policy);
 	for (size_t i = 1; i < ties; i++)
 		fprintf(out, "%s%s", i + 1 < ties ? ", " : " and ", c->rows[i].run->policy);
-	fprintf(out, ", by %s cycles (%.5f%% of guest time) before %s",
-		table_number(c->rows[ties].overhead_cycles[PRICE_TYPICAL] -
-				     c->rows[0].overhead_cycles[PRICE_TYPICAL],
-			     n),
-		percent(x, c->rows[ties].overhead_cycles[PRICE_TYPICAL] -
-				   c->rows[0].overhead_cycles[PRICE_TYPICAL]),
-		c->rows[ties].run->policy);
-	fprintf(out, "; the dearest, %s, costs %.5f%% more of guest time.\n",
-		c->rows[c->nr - 1].run->policy,
-		percent(x, c->rows[c->nr - 1].overhead_cycles[PRICE_TYPICAL] -
-				   c->rows[0].overhead_cycles[PRICE_TYPICAL]));
-	fprintf(out, c->robust ? "It is also cheapest with all prices at their low end and with all "
+	margin = c->rows[ties].overhead_cycles[PRICE_TYPICAL] - best->overhead_cycles[PRICE_TYPICAL];
+	spread = c->rows[c->nr - 1].overhead_cycles[PRICE_TYPICAL] -
+		 best->overhead_cycles[PRICE_TYPICAL];
+	fprintf(out, ", by %s cycles (%s of guest time) before %s", table_number(margin, n),
+		share(x, best, margin, p), c->rows[ties].run->policy);
+	fprintf(out, "; the dearest, %s, costs %s more of guest time.\n",
+		c->rows[rank_of(c, c->nr - 1) - 1].run->policy, share(x, best, spread, p));
+	for (size_t i = 0; i < c->nr && fit(best->run) != POLICY_UPSTREAM; i++)
+		if (fit(c->rows[i].run) == POLICY_UPSTREAM) {
+			fprintf(out, "Of those that this kernel has: %s.\n", c->rows[i].run->policy);
+			break;
+		}
+	fprintf(out, c->robust ? "The cheapest stays so with all prices at their low end and with all "
 				 "at their high end.\n"
 			       : "With all prices at their low or at their high end another policy is "
 				 "cheaper: the answer depends on the prices.\n");
@@ -237,6 +288,8 @@ static void print_break_even(const struct context *x, FILE *out)
 {
 	const struct comparison *c = x->comparison;
 
+	if (!c->complete)
+		return;
 	if (!c->slow_exits || !c->xfd_writes) {
 		fprintf(out, "Break-even: the trace has no %s, so there is nothing to weigh.\n",
 			c->xfd_writes ? "VM-exit beside XFD's own" : "XFD write");
@@ -265,7 +318,7 @@ static void print_break_even(const struct context *x, FILE *out)
 			fprintf(out, "  from 0 ");
 		if (!last)
 			fprintf(out, "to %.4g ", c->segments[i + 1].from);
-		fprintf(out, "writes per VM-exit: %s%s%s\n", run->policy, meaningful(run) ? "" : " *",
+		fprintf(out, "writes per VM-exit: %s%s%s\n", run->policy, mark(run),
 			here ? "   <- this trace" : "");
 	}
 }
@@ -367,6 +420,11 @@ int cmd_compare(int argc, char **argv)
 
 	cli_run_args_default(&args.run);
 	cli_parse(&argp, argc, argv, &args);
+	status = cli_refuse_same(args.run.output, args.run.db);
+	for (size_t i = 0; i < args.nr_traces && !status; i++)
+		status = cli_refuse_same(args.run.output, args.traces[i]);
+	if (status)
+		return status;
 	if (profile_load(args.run.profile, &profile, &err) ||
 	    cli_store_begin(args.run.db, &store, &err))
 		status = cli_fail(&err);

@@ -32,6 +32,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!args->trace)
 			cli_usage(state, "which trace?");
+		if (args->from && args->output)
+			cli_usage(state, "what begins in the middle is for reading, not for replay: "
+					 "--from goes with standard output");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -84,6 +87,9 @@ int cmd_dump(int argc, char **argv)
 	int ret;
 
 	cli_parse(&argp, argc, argv, &args);
+	ret = cli_refuse_same(args.output, args.trace);
+	if (ret)
+		return ret;
 	ret = trace_reader_open(args.trace, &reader, &err);
 	if (!ret)
 		ret = trace_writer_open(args.output ? args.output : "-", trace_reader_info(reader),

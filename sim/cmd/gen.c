@@ -102,7 +102,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_END:
 		if (!args->output)
-			cli_usage(state, "where shall the trace go? Add -o FILE.xft");
+			cli_usage(state, "where should the trace go? Add -o FILE.xft");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -121,8 +121,8 @@ static void print_json(struct cli_output *out, const struct args *args, const st
 
 	for (size_t i = 0; i < NR_NUMBERS; i++)
 		json_object_set_new(options, numbers[i].name, cli_uint(get(&args->options, &numbers[i])));
-	cli_output_json(out, json_pack("{ss ss so so so so so so so so so}", "version", XFDSIM_VERSION,
-				       "trace", args->output, "options", options, "events",
+	cli_output_json(out, json_pack("{ss so so so so so so so so so so}", "version", XFDSIM_VERSION,
+				       "trace", cli_text(args->output), "options", options, "events",
 				       cli_uint(r->events), "switches", cli_uint(r->switches),
 				       "xfd_writes_after_boot", cli_uint(r->xfd_writes), "amx_tasks",
 				       cli_uint(r->amx_tasks), "sleeps", cli_uint(r->sleeps),

@@ -108,9 +108,9 @@ static void print_json(struct cli_output *out, const struct args *args, const ch
 		json_object_set_new(skipped, r->skipped[i].name, cli_uint(r->skipped[i].count));
 	cli_output_json(
 		out,
-		json_pack("{ss ss ss ss so so so so so so so so so so so so so so so}", "version",
-			  XFDSIM_VERSION, "recording", args->recording, "source_hash", r->source_hash,
-			  "trace", output, "vcpus", cli_uint(r->nr_vcpus), "duration_ns",
+		json_pack("{ss so ss so so so so so so so so so so so so so so so so}", "version",
+			  XFDSIM_VERSION, "recording", cli_text(args->recording), "source_hash", r->source_hash,
+			  "trace", cli_text(output), "vcpus", cli_uint(r->nr_vcpus), "duration_ns",
 			  cli_uint(r->duration_ns), "lines", cli_uint(r->recording.lines), "switches",
 			  cli_uint(r->recording.switches), "migrations",
 			  cli_uint(r->recording.migrations), "restores", cli_uint(r->restores),
@@ -165,6 +165,7 @@ static void warn(const struct args *args, const struct import_report *r)
 	for (uint32_t i = 0; i < r->nr_top; i++)
 		snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", i ? ", " : "",
 			 r->top[i].name);
+	cli_clean(names);
 	if (!r->amx_tasks && !args->options.amx_tasks)
 		cli_warn("no AMX task was named, so XFD is written at boot only; name them with "
 			 "--amx-tasks 'GLOB'. Commonest tasks: %s",
@@ -226,6 +227,10 @@ int cmd_import(int argc, char **argv)
 	output = args.output ? strdup(args.output) : default_output(args.recording);
 	if (!output)
 		xfd_error_set(&err, XFD_ERROR_SYSTEM, NULL, 0, -1, "out of memory");
+	else if ((status = cli_refuse_same(output, args.recording))) {
+		free(output);
+		return status;
+	}
 	if (!output ||
 	    import_recording(args.recording, &args.options, output, &report, &progress, &err)) {
 		status = cli_fail(&err);

@@ -118,10 +118,13 @@ static void print_provenance(const char *text, FILE *out)
 
 	fprintf(out, "\nprovenance\n");
 	json_object_foreach(root, key, value) {
-		char *json = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+		char *name = cli_clean(strdup(key));
+		char *json = cli_clean(json_is_string(value)
+					       ? strdup(json_string_value(value))
+					       : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY));
 
-		fprintf(out, "  %s: %s\n", key,
-			json_is_string(value) ? json_string_value(value) : json ? json : "");
+		fprintf(out, "  %s: %s\n", name ? name : "", json ? json : "");
+		free(name);
 		free(json);
 	}
 }
@@ -133,7 +136,7 @@ static void print_text(FILE *out, const char *path, const struct tally *t)
 	double khz = (double)info->tsc_khz;
 	struct table *table;
 
-	fprintf(out, "%s: a %s trace (%s), %s bytes", path, mode, t->format,
+	fprintf(out, "%s: %s trace (%s), %s bytes", path, mode, t->format,
 		table_number(t->bytes, n));
 	if (t->trace.nr_events)
 		fprintf(out, ", %.2f an event", (double)t->bytes / (double)t->trace.nr_events);

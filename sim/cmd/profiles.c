@@ -38,7 +38,7 @@ static json_t *profile_json(const struct cost_profile *p, bool prices)
 
 		json_object_set_new(
 			steps, step_name(step),
-			json_pack("{so so so s% ss sb ss}", "low", cli_uint(price->cycles[PRICE_LOW]),
+			json_pack("{so so so ss% ss sb ss}", "low", cli_uint(price->cycles[PRICE_LOW]),
 				  "typical", cli_uint(price->cycles[PRICE_TYPICAL]), "high",
 				  cli_uint(price->cycles[PRICE_HIGH]), "grade", &price->grade,
 				  (size_t)1, "basis", price_basis_name(price->basis), "hypothetical",

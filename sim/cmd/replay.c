@@ -75,7 +75,7 @@ static void print_text(FILE *out, const struct args *args, const struct engine_t
 	char a[TABLE_NUMBER_LEN], b[TABLE_NUMBER_LEN], c[TABLE_NUMBER_LEN];
 	char *mode = cli_trace_mode(&trace->info);
 
-	fprintf(out, "%s: a %s trace, %s events, %.6f s of guest time\n", args->trace, mode,
+	fprintf(out, "%s: %s trace, %s events, %.6g s of guest time\n", args->trace, mode,
 		table_number(trace->nr_events, a),
 		(double)guest / ((double)trace->info.tsc_khz * 1000));
 	fprintf(out, "policy %s, kernel %s, typical prices of profile %s in TSC cycles\n\n",
@@ -103,9 +103,9 @@ static void print_text(FILE *out, const struct args *args, const struct engine_t
 		table_number(row->overhead_cycles[PRICE_LOW], b),
 		table_number(row->overhead_cycles[PRICE_HIGH], c));
 	fprintf(out, "of which XFD causes %s cycles", table_number(row->xfd_cycles, a));
-	fprintf(out, " in %s XFD writes and", table_number(l->xfd_writes, a));
-	fprintf(out, " %s of", table_number(l->xfd_exits, a));
-	fprintf(out, " %s VM-exits\n\n", table_number(l->step_count[STEP_vmexit], a));
+	fprintf(out, "; XFD writes: %s", table_number(l->xfd_writes, a));
+	fprintf(out, "; VM-exits: %s", table_number(l->step_count[STEP_vmexit], a));
+	fprintf(out, ", by XFD: %s\n\n", table_number(l->xfd_exits, a));
 
 	table = table_new("VM-exit|>count");
 	for (int reason = 0; reason < NR_EXIT_REASONS; reason++)
@@ -190,6 +190,11 @@ int cmd_replay(int argc, char **argv)
 
 	cli_run_args_default(&args.run);
 	cli_parse(&argp, argc, argv, &args);
+	status = cli_refuse_same(args.run.output, args.trace);
+	if (!status)
+		status = cli_refuse_same(args.run.output, args.run.db);
+	if (status)
+		return status;
 	if (profile_load(args.run.profile, &profile, &err) ||
 	    cli_store_begin(args.run.db, &store, &err))
 		status = cli_fail(&err);

@@ -25,7 +25,8 @@ ARMED = 0x40000
 KERNEL_THREAD = re.compile(
     rb"swapper/|kworker/|kthreadd|ksoftirqd/|ktimers|migration/|cpuhp/|rcu_|rcuog|rcuop|"
     rb"idle_inject|watchdog|kcompactd|kswapd|khugepaged|oom_reaper|writeback|kblockd|jbd2/|"
-    rb"ext4-|loop\d|kdevtmpfs|khungtaskd|kauditd|irq/|vhost-|kvm-")
+    rb"ext4-|xfsaild/|xfs-|btrfs-|md\d_|dm-|kcryptd|scsi_eh_|scsi_tmf_|nvme-|nvmet-|napi/|nfsd|"
+    rb"psimon|ksmd|loop\d|kdevtmpfs|khungtaskd|kauditd|irq/|vhost-|kvm-")
 BEHIND_DASH = (rb"-(?P<pid>\d{1,18}) +(?:\([^)]{0,10}\) +)?\[(?P<cpu>\d{1,18})\] +(?:[^ \d][^ ]{0,7} +)?"
                rb"(?P<sec>\d{1,18})\.(?P<frac>\d{1,9}): *(?:(?P<event>[^: ]+):)? *(?P<rest>.*)")
 IN_COLUMN = re.compile(rb"[^#].{15}" + BEHIND_DASH, re.S)
@@ -115,7 +116,7 @@ class Guest:
         cpu.pending = None
 
     def is_user(self, name):
-        return not KERNEL_THREAD.match(name)
+        return name in self.globs or not KERNEL_THREAD.match(name)
 
     def on_switch(self, now, number, match):
         prev, following = int(match["prev_pid"]), int(match["next_pid"])
