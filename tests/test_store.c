@@ -665,9 +665,9 @@ static void a_file_that_is_no_database_is_refused_and_left_alone(void **state)
 	(void)state;
 	memset(page, 'x', sizeof(page));
 	write_file("page", page, sizeof(page));
-	open_fails("page", XFD_ERROR_INPUT, "wanted an SQLite database, the file is none");
+	open_fails("page", XFD_ERROR_INPUT, "wanted an SQLite database, this file is none");
 	write_file("short", "hello\n", 6);
-	open_fails("short", XFD_ERROR_INPUT, "wanted an SQLite database, the file is none");
+	open_fails("short", XFD_ERROR_INPUT, "wanted an SQLite database, this file is none");
 	assert_int_equal(stat("short", &st), 0);
 	assert_int_equal(st.st_size, 6);
 }
