@@ -51,7 +51,8 @@ static const char *const profile_keys[] = {
 };
 
 static const char *const price_keys[] = {
-	"low", "typical", "high", "unit", "grade", "basis", "hypothetical", "source", NULL,
+	"low",   "typical",      "high",   "unit",   "grade",
+	"basis", "hypothetical", "shares", "source", NULL,
 };
 
 /* Where a check stands: the file, the path of the object it is in, where errors go. */
@@ -147,17 +148,17 @@ static int get_text(const struct place *at, const json_t *object, const char *ke
 	return *text ? 0 : no_memory(at);
 }
 
-static int get_name(const struct place *at, const json_t *object, char **name)
+static int get_name(const struct place *at, const json_t *object, const char *key, char **name)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789._-";
 	int ret;
 
-	ret = get_text(at, object, "name", name);
+	ret = get_text(at, object, key, name);
 	if (ret)
 		return ret;
 	if (strlen(*name) > PROFILE_MAX_NAME_BYTES || (*name)[strspn(*name, allowed)])
-		return refuse_value(at, "name", "1 to 64 of the characters a-z 0-9 . _ -",
-				    json_object_get(object, "name"));
+		return refuse_value(at, key, "1 to 64 of the characters a-z 0-9 . _ -",
+				    json_object_get(object, key));
 	return 0;
 }
 
@@ -228,6 +229,13 @@ static int parse_trust(const struct place *at, const json_t *object, struct step
 	return 0;
 }
 
+static int parse_shares(const struct place *at, const json_t *object, struct step_price *price)
+{
+	if (!json_object_get(object, "shares"))
+		return 0;
+	return get_name(at, object, "shares", &price->shares);
+}
+
 static int parse_price(const struct place *steps, json_t *object, enum step step,
 		       struct step_price *price)
 {
@@ -243,6 +251,8 @@ static int parse_price(const struct place *steps, json_t *object, enum step step
 		ret = parse_cycles(&at, object, price);
 	if (!ret)
 		ret = parse_trust(&at, object, price);
+	if (!ret)
+		ret = parse_shares(&at, object, price);
 	if (!ret)
 		ret = get_text(&at, object, "source", &price->source);
 	return ret;
@@ -287,7 +297,7 @@ static int parse_root(const struct place *at, json_t *root, struct cost_profile 
 		return refuse_value(at, "profile", "an object", root);
 	ret = check_keys(at, root, profile_keys);
 	if (!ret)
-		ret = get_name(at, root, &profile->name);
+		ret = get_name(at, root, "name", &profile->name);
 	if (!ret)
 		ret = get_text(at, root, "title", &profile->title);
 	if (!ret)
@@ -411,8 +421,10 @@ void profile_free(struct cost_profile *profile)
 {
 	if (!profile)
 		return;
-	for (int step = 0; step < NR_PRICED_STEPS; step++)
+	for (int step = 0; step < NR_PRICED_STEPS; step++) {
 		free(profile->price[step].source);
+		free(profile->price[step].shares);
+	}
 	free(profile->name);
 	free(profile->title);
 	free(profile->clock_note);

@@ -50,6 +50,8 @@ enum price_basis {
  * @basis:        how the price follows from the evidence
  * @hypothetical: the machine does not have what the step needs
  * @source:       where the price comes from, never empty; owned by the profile
+ * @shares:       the cause that it shares with other steps: they are dear or cheap together;
+ *                NULL when it has its own; owned by the profile
  */
 struct step_price {
 	uint64_t cycles[NR_PRICE_COLUMNS];
@@ -57,6 +59,7 @@ struct step_price {
 	enum price_basis basis;
 	bool hypothetical;
 	char *source;
+	char *shares;
 };
 
 /**
