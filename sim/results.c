@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,17 @@ static uint64_t number(sqlite3_stmt *stmt, int column)
 	return (uint64_t)sqlite3_column_int64(stmt, column);
 }
 
+/* File names are bytes, reports are UTF-8: a name that is none loses what is not ASCII. */
+static void make_utf8(char *text)
+{
+	json_t *valid = json_string(text);
+
+	for (; !valid && *text; text++)
+		if ((unsigned char)*text >= 0x80)
+			*text = '?';
+	json_decref(valid);
+}
+
 /* A text of the row, kept by the results; "" for NULL. NULL when there is no memory. */
 static const char *text(struct load *load, sqlite3_stmt *stmt, int column)
 {
@@ -57,7 +69,10 @@ static const char *text(struct load *load, sqlite3_stmt *stmt, int column)
 		return NULL;
 	results->texts = texts;
 	texts[results->nr_texts] = strdup(value ? value : "");
-	return texts[results->nr_texts] ? texts[results->nr_texts++] : NULL;
+	if (!texts[results->nr_texts])
+		return NULL;
+	make_utf8(texts[results->nr_texts]);
+	return texts[results->nr_texts++];
 }
 
 static int unknown(struct load *load, int64_t run_id, const char *what, const char *name)
