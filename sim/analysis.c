@@ -123,8 +123,8 @@ static json_t *break_even_json(const struct cost_profile *profile)
 
 /* ---- the map ---- */
 
-/* Exponents of the exit rates that the map spans, in quarters of a decade. */
-enum { MAP_FROM = 4, MAP_TO = 24, MAP_POINTS = 25 };
+/* The exit rates that the map spans, in sixteenths of a decade: 10 to 10^6 a second. */
+enum { MAP_DECADE = 16, MAP_FROM = MAP_DECADE, MAP_TO = 6 * MAP_DECADE, MAP_POINTS = 25 };
 
 /* Where one choice saves a given part of a core over the other, for each exit rate. */
 static json_t *contour_json(const struct breakeven *b, const struct cost_profile *profile,
@@ -134,7 +134,7 @@ static json_t *contour_json(const struct breakeven *b, const struct cost_profile
 	json_t *points = json_array();
 
 	for (int i = MAP_FROM; i <= MAP_TO; i++) {
-		double exits = pow(10, i / 4.0);
+		double exits = pow(10, (double)i / MAP_DECADE);
 		double writes = breakeven_stakes(b, exits, cycles);
 
 		if (isfinite(writes) && writes > 0)

@@ -620,16 +620,18 @@ void section_html(const json_t *section, FILE *out)
 	json_int_t group = json_integer_value(json_object_get(section, "group"));
 	json_t *row, *cell, *column;
 	bool headed = false;
+	char id[64];
 	size_t i, c;
 
-	fprintf(out, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"");
-	section_escape(text_of(section, "title"), out);
-	fprintf(out, "\"><table id=\"%s", text_of(section, "id"));
+	snprintf(id, sizeof(id), "%.32s", text_of(section, "id"));
 	if (group >= 0)
-		fprintf(out, "-%" JSON_INTEGER_FORMAT, group);
-	fputs("\">\n<caption>", out);
+		snprintf(id + strlen(id), sizeof(id) - strlen(id), "-%" JSON_INTEGER_FORMAT, group);
+	fprintf(out, "<p class=\"note\" id=\"%s-note\">", id);
 	section_escape(text_of(section, "note"), out);
-	fputs("</caption>\n<thead><tr>", out);
+	fputs("</p>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"", out);
+	section_escape(text_of(section, "title"), out);
+	fprintf(out, "\"><table id=\"%s\" aria-describedby=\"%s-note\">\n", id, id);
+	fputs("<thead><tr>", out);
 	json_array_foreach(columns, i, column)
 	{
 		fprintf(out, "<th scope=\"col\"%s data-key=\"%s\">",

@@ -89,7 +89,7 @@ const makers = {
 			return null;
 		return bars(group.policies.map(p => p.policy), names.map((name, i) => ({
 			label: name, backgroundColor: ink.parts[i], data: group.policies.map(p => p.xfd_write[name]),
-		})), {type: "logarithmic", title: title("cycles, typical prices, logarithmic")},
+		})), {type: "logarithmic", min: 10, title: title("cycles, typical prices, logarithmic")},
 		c => c.dataset.label + ": " + cycles(c.raw));
 	},
 	map() {
@@ -114,17 +114,17 @@ const makers = {
 		{type: "logarithmic", min: 1e-4, max: 10, title: title("XFD writes per VM-exit")},
 		{type: "logarithmic", min: 10, max: 1e6, title: title("VM-exits a second")}, true);
 	},
-	by_sync() { return variant(doc.map.by_sync, "cycles for a sync"); },
-	by_exit() { return variant(doc.map.by_exit, "cycles for a light VM-exit round trip"); },
+	by_sync() { return variant(doc.map.by_sync, "cycles for a sync", true); },
+	by_exit() { return variant(doc.map.by_exit, "cycles for a light VM-exit round trip", false); },
 };
 
-function variant(points, name) {
+function variant(points, name, trapAbove) {
 	if (!points.length)
 		return null;
 	return scatter([{
 		label: "break-even", data: points.map(p => ({x: p[0], y: p[1]})), showLine: true,
 		borderColor: ink.text, borderWidth: 3, pointRadius: 0, pointHitRadius: 6,
-	}], {beginAtZero: true, title: title("XFD writes per VM-exit")}, {title: title(name)}, true);
+	}], {beginAtZero: true, title: title("XFD writes per VM-exit")}, {title: title(name)}, trapAbove);
 }
 
 /* The two sides, in words, behind the lines. */
@@ -132,26 +132,31 @@ const sides = {
 	id: "sides",
 	beforeDatasetsDraw(chart) {
 		const area = chart.chartArea, ctx = chart.ctx;
+		const above = chart.options.trapAbove;
 		ctx.save();
 		ctx.fillStyle = ink.quiet;
 		ctx.font = "12px system-ui, sans-serif";
-		ctx.fillText("trap", area.left + 6, area.top + 14);
+		ctx.fillText("trap", area.left + 6, above ? area.top + 14 : area.bottom - 6);
 		ctx.textAlign = "right";
-		ctx.fillText("pass through", area.right - 6, area.bottom - 6);
+		ctx.fillText("pass through", area.right - 6, above ? area.bottom - 6 : area.top + 14);
 		ctx.restore();
 	},
 };
 
-function scatter(datasets, x, y) {
+function scatter(datasets, x, y, trapAbove) {
 	const ticks = {callback: short, maxTicksLimit: 8, autoSkip: true, maxRotation: 0};
-	const decades = {callback: v => Number.isInteger(Math.log10(v)) ? short(v) : "", maxRotation: 0, autoSkip: false};
+	const whole = v => Math.abs(Math.log10(v) - Math.round(Math.log10(v))) < 1e-9;
+	const decades = {callback: v => whole(v) ? short(v) : "", maxRotation: 0, autoSkip: false};
+	const grid = {color: c => !c.tick || whole(c.tick.value) ? ink.line : "transparent"};
+	const axis = a => Object.assign(a.type ? {ticks: decades, grid: grid} : {ticks: ticks}, a);
 	return {
 		type: "scatter",
 		data: {datasets: datasets},
 		options: {
+			trapAbove: trapAbove,
 			scales: {
-				x: Object.assign({ticks: x.type ? decades : ticks}, x),
-				y: Object.assign({ticks: y.type ? decades : ticks}, y),
+				x: axis(x),
+				y: axis(y),
 			},
 			plugins: {
 				legend: {display: false},
