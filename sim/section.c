@@ -470,8 +470,7 @@ static const char *text_of(const json_t *object, const char *key)
 	return text ? text : "";
 }
 
-/* Words of @text in lines of at most 78 columns. */
-static void print_wrapped(const char *text, FILE *out)
+void section_wrap(const char *text, FILE *out)
 {
 	int column = 0;
 
@@ -507,7 +506,7 @@ void section_text(const json_t *section, FILE *out)
 	}
 	fclose(list);
 	fprintf(out, "\n%s\n", text_of(section, "title"));
-	print_wrapped(text_of(section, "note"), out);
+	section_wrap(text_of(section, "note"), out);
 	fputc('\n', out);
 	table = table_new(names);
 	json_array_foreach(json_object_get(section, "rows"), i, row)

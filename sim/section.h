@@ -39,6 +39,9 @@ void section_html(const json_t *section, FILE *out);
  */
 void sections_csv(const json_t *doc, const json_t *sections, FILE *out);
 
+/** section_wrap() - Print text in lines of at most 78 columns. */
+void section_wrap(const char *text, FILE *out);
+
 /** section_escape() - Print text so that HTML shows it as it is. */
 void section_escape(const char *text, FILE *out);
 

@@ -5,9 +5,10 @@
 
 #include "sim/cli.h"
 #include "sim/compare.h"
+#include "sim/gate.h"
 #include "sim/table.h"
 
-enum { MAX_POLICIES = 64, MAX_TRACES = 1024 };
+enum { MAX_POLICIES = 64, MAX_TRACES = 1024, OPT_BASELINE = 0x200, OPT_MAX_REGRESSION };
 
 struct args {
 	struct cli_run_args run;
@@ -15,6 +16,8 @@ struct args {
 	size_t nr_policies;
 	const char *traces[MAX_TRACES];
 	size_t nr_traces;
+	const char *baseline;
+	uint64_t limit_ppm;
 };
 
 static void add_policy(struct args *args, const struct xfd_policy *policy)
@@ -23,6 +26,30 @@ static void add_policy(struct args *args, const struct xfd_policy *policy)
 		if (args->policies[i] == policy)
 			return;
 	args->policies[args->nr_policies++] = policy;
+}
+
+/* A percentage with at most four decimals, in millionths. */
+static uint64_t parse_limit(struct argp_state *state, const char *text)
+{
+	uint64_t ppm = 0;
+	int decimals = -1, digits = 0;
+	const char *c = text;
+
+	for (; (*c >= '0' && *c <= '9') || (*c == '.' && decimals < 0); c++) {
+		if (*c == '.' || decimals >= 0)
+			decimals++;
+		if (*c == '.')
+			continue;
+		ppm = 10 * ppm + (uint64_t)(*c - '0');
+		digits++;
+	}
+	if (!digits || digits > 12 || decimals > 4 || strcmp(c, *c == '%' ? "%" : ""))
+		argp_error(state,
+			   "--max-regression wants a percentage such as 2%% or 0.05, not '%s'",
+			   text);
+	for (decimals = decimals < 0 ? 0 : decimals; decimals < 4; decimals++)
+		ppm *= 10;
+	return ppm;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -38,6 +65,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'p':
 		while ((item = strsep(&arg, ",")))
 			add_policy(args, cli_policy(state, item));
+		return 0;
+	case OPT_BASELINE:
+		args->baseline = arg;
+		return 0;
+	case OPT_MAX_REGRESSION:
+		args->limit_ppm = parse_limit(state, arg);
 		return 0;
 	case ARGP_KEY_ARG:
 		if (args->nr_traces == MAX_TRACES)
@@ -331,11 +364,48 @@ static void print_text(const struct context *x, FILE *out)
 	print_break_even(x, out);
 }
 
+/* ---- the regression gate ---- */
+
+/* What the gate says about all traces so far. */
+struct gate_state {
+	struct gate gate;
+	bool active;
+	bool dearer;
+	size_t nr_weighed;
+};
+
+static int weigh(struct gate_state *state, const struct context *x, FILE *text, json_t *json,
+		 struct xfd_error *err)
+{
+	json_t *verdicts = json_array();
+	int ret = 0;
+
+	if (!json)
+		fputc('\n', text);
+	for (size_t i = 0; i < x->comparison->nr && !ret; i++) {
+		struct gate_verdict verdict;
+
+		ret = gate_weigh(&state->gate, x->comparison->rows[i].run, x->profile, &verdict,
+				 err);
+		if (ret)
+			break;
+		state->dearer |= verdict.dearer;
+		state->nr_weighed += verdict.against != NULL;
+		json_array_append_new(verdicts, gate_json(&verdict, x->profile));
+		if (!json)
+			gate_print(&state->gate, &verdict, x->profile, text);
+	}
+	if (json)
+		json_object_set(json, "baseline", verdicts);
+	json_decref(verdicts);
+	return ret;
+}
+
 /* ---- one trace after the other ---- */
 
 static int compare_one(const struct args *args, const char *path, struct store **store,
-		       const struct cost_profile *profile, FILE *text, json_t *array,
-		       struct xfd_error *err)
+		       const struct cost_profile *profile, struct gate_state *gate, FILE *text,
+		       json_t *array, struct xfd_error *err)
 {
 	struct engine_options options[MAX_POLICIES];
 	struct run runs[MAX_POLICIES] = {0};
@@ -359,6 +429,8 @@ static int compare_one(const struct args *args, const char *path, struct store *
 		json_array_append_new(array, comparison_json(&x));
 	else if (!ret)
 		print_text(&x, text);
+	if (!ret && gate->active)
+		ret = weigh(gate, &x, text, json_array_get(array, json_array_size(array) - 1), err);
 	comparison_release(&comparison);
 	for (size_t i = 0; i < args->nr_policies; i++)
 		engine_release_run(&runs[i]);
@@ -370,15 +442,27 @@ static int compare(const struct args *args, struct store **store,
 		   const struct cost_profile *profile, struct xfd_error *err)
 {
 	json_t *array = args->run.json ? json_array() : NULL;
+	struct gate_state gate = {.active = args->baseline != NULL};
 	struct cli_output out;
 	int status = cli_output_open(&out);
+
+	if (!status && gate.active &&
+	    gate_open(args->baseline, args->run.db, args->limit_ppm, &gate.gate, err))
+		status = cli_fail(err);
 
 	for (size_t i = 0; i < args->nr_traces && !status; i++) {
 		if (i && !array)
 			fputc('\n', out.text);
-		if (compare_one(args, args->traces[i], store, profile, out.text, array, err))
+		if (compare_one(args, args->traces[i], store, profile, &gate, out.text, array, err))
 			status = cli_fail(err);
 	}
+	if (!status && gate.active && !gate.nr_weighed) {
+		xfd_error_set(
+			err, XFD_ERROR_INPUT, gate.gate.name, 0, -1,
+			"no run of these traces, policies, kernel and options to compare with");
+		status = cli_fail(err);
+	}
+	gate_close(&gate.gate);
 	if (status) {
 		json_decref(array);
 		fclose(out.text);
@@ -391,13 +475,20 @@ static int compare(const struct args *args, struct store **store,
 	else if (args->run.db)
 		fprintf(out.text, "Stored in %s; try: sqlite3 -box %s 'SELECT * FROM comparison'\n",
 			args->run.db, args->run.db);
-	return cli_output_close(&out, args->run.output, XFDSIM_OK);
+	return cli_output_close(&out, args->run.output, gate.dearer ? XFDSIM_NO : XFDSIM_OK);
 }
 
 int cmd_compare(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
-		{"policy", 'p', "NAME[,NAME...]", 0, "Only these policies (all); see 'xfdsim policies'", 1},
+		{"policy", 'p', "NAME[,NAME...]", 0,
+		 "Only these policies (all); see 'xfdsim policies'", 1},
+		{"baseline", OPT_BASELINE, "RUN|DB", 0,
+		 "Exit with status 1 when a policy costs more than a stored run: the run with this "
+		 "number in --db, or in another database the newest of the same trace, policy, "
+		 "kernel and options",
+		 1},
+		{"max-regression", OPT_MAX_REGRESSION, "PERCENT", 0, "By so much more (0)", 1},
 		{0},
 	};
 	static const struct argp_child children[] = {{&cli_run_argp, 0, NULL, 0}, {0}};

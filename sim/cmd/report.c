@@ -109,12 +109,12 @@ static void print_text(const json_t *doc, const json_t *sections, FILE *out)
 
 	json_array_foreach(json_object_get(doc, "groups"), g, group)
 	{
-		fprintf(out, "%s== %s (%s trace), kernel %s, xfdsim %s ==\n\n%s\n", g ? "\n\n" : "",
+		fprintf(out, "%s== %s (%s trace), kernel %s, xfdsim %s ==\n\n", g ? "\n\n" : "",
 			json_string_value(json_object_get(group, "trace")),
 			json_string_value(json_object_get(group, "mode")),
 			json_string_value(json_object_get(group, "kernel")),
-			json_string_value(json_object_get(group, "version")),
-			json_string_value(json_object_get(group, "decision")));
+			json_string_value(json_object_get(group, "version")));
+		section_wrap(json_string_value(json_object_get(group, "decision")), out);
 		plot_bars(group, out);
 		plot_tornado(group, out);
 		json_array_foreach(sections, s, section)
