@@ -37,9 +37,10 @@ static double share(uint64_t part, uint64_t whole)
 	return whole ? (double)part / (double)whole : 0;
 }
 
-static double percent(const struct view *view, uint64_t cycles)
+/* Of the guest time of the run that @row is about. */
+static double percent(const struct view *view, const struct comparison_row *row, uint64_t cycles)
 {
-	return compare_percent(cycles, view->profile->tsc_khz, view->comparison.guest_cycles,
+	return compare_percent(cycles, view->profile->tsc_khz, row->guest_cycles,
 			       view->group->tsc_khz);
 }
 
@@ -58,15 +59,23 @@ static const char *policy_of(const struct view *view, size_t run)
 	return view->group->runs[run].policy;
 }
 
-/* A run of another version may name what this one does not know: nothing to object to then. */
-static bool meaningful(const struct run *run)
+/* A run of another version may have a policy that this one does not. */
+static enum policy_fit fit(const struct run *run)
 {
 	const struct xfd_policy *policy = policy_find(run->policy);
-	const struct kernel *kernel = kernel_find(run->kernel);
 
-	if (!policy || !kernel)
-		return true;
-	return kernel->grows_at_write ? policy->meaningful_at_write : policy->meaningful_at_cpuid;
+	return policy ? policy_fit(policy, run->kernel) : POLICY_WHAT_IF;
+}
+
+static const char *fit_name(const struct run *run)
+{
+	static const char *const names[] = {
+		[POLICY_UPSTREAM] = "upstream",
+		[POLICY_WHAT_IF] = "what-if",
+		[POLICY_UNSAFE] = "unsafe",
+	};
+
+	return names[fit(run)];
 }
 
 /* ---- the profile ---- */
@@ -77,7 +86,7 @@ static json_t *profile_json(const struct cost_profile *profile)
 	char hash[PROFILE_HASH_LEN];
 
 	profile_hash(profile, hash);
-	for (int step = 0; step < NR_PRICED_STEPS; step++) {
+	for (enum step step = 0; step < NR_PRICED_STEPS; step++) {
 		const struct step_price *price = &profile->price[step];
 
 		json_array_append_new(
@@ -107,7 +116,7 @@ static json_t *break_even_json(const struct cost_profile *profile)
 {
 	json_t *root = json_object();
 
-	for (int column = 0; column < NR_PRICE_COLUMNS; column++) {
+	for (enum price_column column = 0; column < NR_PRICE_COLUMNS; column++) {
 		struct breakeven b = breakeven_prices(profile, column);
 
 		json_object_set_new(root, price_column_name(column),
@@ -210,7 +219,7 @@ static void add_steps(const struct view *view, const struct run *run, json_t *po
 {
 	json_t *steps = json_array(), *groups = json_object();
 
-	for (int step = 0; step < NR_PRICED_STEPS; step++) {
+	for (enum step step = 0; step < NR_PRICED_STEPS; step++) {
 		uint64_t count = run->ledger.step_count[step];
 		uint64_t cycles = count * view->profile->price[step].cycles[PRICE_TYPICAL];
 		const char *name = step_group(step);
@@ -242,24 +251,26 @@ static json_t *policy_json(const struct view *view, size_t rank, struct xfd_erro
 		json_decref(writes);
 		return NULL;
 	}
-	root = json_pack("{sI sI ss sb so so so so sf so sf so so so so so so so sf so so}", "rank",
-			 (json_int_t)rank + 1, "run", (json_int_t)view->group->run_ids[at],
-			 "policy", run->policy, "meaningful_with_kernel", (int)meaningful(run),
-			 "overhead_low", cli_uint(row->overhead_cycles[PRICE_LOW]), "overhead",
-			 cli_uint(typical), "overhead_high",
-			 cli_uint(row->overhead_cycles[PRICE_HIGH]), "overhead_per_guest_second",
-			 cli_uint(compare_per_second(typical, view->comparison.guest_cycles,
-						     view->group->tsc_khz)),
-			 "overhead_percent", percent(view, typical), "above_best",
-			 cli_uint(typical - best), "above_best_percent",
-			 percent(view, typical - best), "xfd_cycles", cli_uint(row->xfd_cycles),
-			 "vm_exits", cli_uint(run->ledger.step_count[STEP_vmexit]), "xfd_exits",
-			 cli_uint(run->ledger.xfd_exits), "syncs",
-			 cli_uint(run->ledger.step_count[STEP_xfd_sync]), "fpstate_bytes",
-			 cli_uint(run->ledger.fpstate_bytes), "events_skipped",
-			 cli_uint(run->ledger.nr_skipped), "cheapest_draws", cli_uint(cheapest),
-			 "cheapest_probability", share(cheapest, view->uncertainty.draws),
-			 "xfd_write", writes, "vm_exit", exits);
+	root = json_pack(
+		"{sI sI ss ss so so so so sf so sf so so so so so so so so so so}", "rank",
+		(json_int_t)rank + 1, "run", (json_int_t)view->group->run_ids[at], "policy",
+		run->policy, "fit", fit_name(run), "overhead_low",
+		cli_uint(row->overhead_cycles[PRICE_LOW]), "overhead", cli_uint(typical),
+		"overhead_high", cli_uint(row->overhead_cycles[PRICE_HIGH]),
+		"overhead_per_guest_second",
+		cli_uint(compare_per_second(typical, row->guest_cycles, view->group->tsc_khz)),
+		"overhead_percent", percent(view, row, typical), "above_best",
+		cli_uint(typical - best), "above_best_percent", percent(view, row, typical - best),
+		"xfd_cycles", cli_uint(row->xfd_cycles), "vm_exits",
+		cli_uint(run->ledger.step_count[STEP_vmexit]), "xfd_exits",
+		cli_uint(run->ledger.xfd_exits), "syncs",
+		cli_uint(run->ledger.step_count[STEP_xfd_sync]), "fpstate_bytes",
+		cli_uint(run->ledger.fpstate_bytes), "events_skipped",
+		cli_uint(run->ledger.nr_skipped), "cheapest_draws", cli_uint(cheapest),
+		"cheapest_probability",
+		view->comparison.complete ? json_real(share(cheapest, view->uncertainty.draws))
+					  : json_null(),
+		"xfd_write", writes, "vm_exit", exits);
 	add_steps(view, run, root);
 	return root;
 }
@@ -271,7 +282,8 @@ static json_t *pairs_json(const struct view *view)
 	const struct uncertainty *u = &view->uncertainty;
 	json_t *pairs = json_array();
 
-	for (size_t i = 0; i < view->comparison.nr; i++)
+	/* Runs that did different work are not compared. */
+	for (size_t i = 0; view->comparison.complete && i < view->comparison.nr; i++)
 		for (size_t j = i + 1; j < view->comparison.nr; j++) {
 			size_t a = index_of(view, &view->comparison.rows[i]);
 			size_t b = index_of(view, &view->comparison.rows[j]);
@@ -306,7 +318,7 @@ static json_t *sensitivity_json(const struct view *view)
 	const struct sensitivity *s = &view->sensitivity;
 	json_t *rows = json_array();
 
-	for (size_t i = 0; i < s->nr_rows; i++) {
+	for (size_t i = 0; view->comparison.complete && i < s->nr_rows; i++) {
 		const struct sensitivity_row *row = &s->rows[i];
 		const uint64_t *price = view->profile->price[row->step].cycles;
 
@@ -321,8 +333,10 @@ static json_t *sensitivity_json(const struct view *view)
 					switch_json(view, &row->above)));
 	}
 	return json_pack("{ss ss? so so}", "winner", policy_of(view, s->winner), "rival",
-			 s->rival == SENSITIVITY_NONE ? NULL : policy_of(view, s->rival), "margin",
-			 signed_number(s->margin), "rows", rows);
+			 s->rival == SENSITIVITY_NONE || !view->comparison.complete
+				 ? NULL
+				 : policy_of(view, s->rival),
+			 "margin", signed_number(s->margin), "rows", rows);
 }
 
 static json_t *segments_json(const struct view *view)
@@ -368,12 +382,29 @@ static void print_rival(const struct view *view, FILE *out)
 	char n[TABLE_NUMBER_LEN];
 
 	fprintf(out, "; %s costs %s cycles (%.4f%% of guest time) more.", policy_of(view, s->rival),
-		table_number(margin, n), percent(view, margin));
+		table_number(margin, n), percent(view, &view->comparison.rows[0], margin));
 	fprintf(out,
 		" With prices drawn at random within their ranges it stays cheaper than %s in "
 		"%.2f%% of %s draws.",
 		policy_of(view, s->rival), 100 * share(pair->a_cheaper, u->draws),
 		table_number(u->draws, n));
+}
+
+/* What a developer of this very kernel could choose, when the winner is nothing it ever had. */
+static void print_upstream(const struct view *view, FILE *out)
+{
+	const struct comparison *c = &view->comparison;
+
+	if (fit(c->rows[0].run) == POLICY_UPSTREAM)
+		return;
+	if (fit(c->rows[0].run) == POLICY_UNSAFE)
+		fprintf(out, " It is unsafe with kernel %s.", view->group->kernel);
+	for (size_t i = 1; i < c->nr; i++)
+		if (fit(c->rows[i].run) == POLICY_UPSTREAM) {
+			fprintf(out, " Of the policies that kernel %s has, %s costs least.",
+				view->group->kernel, c->rows[i].run->policy);
+			return;
+		}
 }
 
 static json_t *decision_json(const struct view *view)
@@ -387,23 +418,27 @@ static json_t *decision_json(const struct view *view)
 
 	if (!out)
 		return json_null();
-	if (c->nr > 1 && s->rival == SENSITIVITY_NONE) {
+	if (!c->complete) {
+		fputs("No winner: vCPUs stopped in some of these runs, so they did different work.",
+		      out);
+	} else if (c->nr > 1 && s->rival == SENSITIVITY_NONE) {
 		fputs("All policies take the same steps and cost the same", out);
 		fprintf(out, ": %s cycles",
 			table_number(c->rows[0].overhead_cycles[PRICE_TYPICAL], n));
 		fprintf(out, " (%.4f%% of guest time).",
-			percent(view, c->rows[0].overhead_cycles[PRICE_TYPICAL]));
+			percent(view, &c->rows[0], c->rows[0].overhead_cycles[PRICE_TYPICAL]));
 	} else {
 		fputs(c->rows[0].run->policy, out);
 		print_equals(view, out);
 		fprintf(out, " costs %s%s cycles (%.4f%% of guest time)",
 			c->nr > 1 ? "least: " : "",
 			table_number(c->rows[0].overhead_cycles[PRICE_TYPICAL], n),
-			percent(view, c->rows[0].overhead_cycles[PRICE_TYPICAL]));
+			percent(view, &c->rows[0], c->rows[0].overhead_cycles[PRICE_TYPICAL]));
 		if (c->nr > 1)
 			print_rival(view, out);
 		else
 			fputs("; no other policy was run on this trace.", out);
+		print_upstream(view, out);
 	}
 	fclose(out);
 	decision = json_string(text);

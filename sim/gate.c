@@ -87,7 +87,7 @@ int gate_weigh(const struct gate *gate, const struct run *run, const struct cost
 
 /* What one step adds to the overhead; two's complement, as the sum fits. */
 static int64_t step_change(const struct gate_verdict *verdict, const struct cost_profile *profile,
-			   int step)
+			   enum step step)
 {
 	uint64_t more =
 		verdict->run->ledger.step_count[step] - verdict->against->ledger.step_count[step];
@@ -124,7 +124,7 @@ void gate_print(const struct gate *gate, const struct gate_verdict *verdict,
 	if (!verdict->dearer)
 		return;
 	table = table_new("  step that changed|>count before|>count now|>cycles");
-	for (int step = 0; step < NR_PRICED_STEPS; step++) {
+	for (enum step step = 0; step < NR_PRICED_STEPS; step++) {
 		int64_t change = step_change(verdict, profile, step);
 
 		if (verdict->run->ledger.step_count[step] ==
@@ -148,7 +148,7 @@ json_t *gate_json(const struct gate_verdict *verdict, const struct cost_profile 
 		json_decref(steps);
 		return json_pack("{ss sn}", "policy", verdict->run->policy, "baseline_run");
 	}
-	for (int step = 0; step < NR_PRICED_STEPS; step++) {
+	for (enum step step = 0; step < NR_PRICED_STEPS; step++) {
 		uint64_t before = verdict->against->ledger.step_count[step];
 		uint64_t after = verdict->run->ledger.step_count[step];
 

@@ -87,7 +87,10 @@ static void add_percent(json_t *row, const json_t *object, const char *key, doub
 {
 	json_t *value = json_object_get(object, key);
 
-	add_cell(row, value, "%.4f%%", scale * json_number_value(value));
+	if (json_is_null(value))
+		add_cell(row, value, "-");
+	else
+		add_cell(row, value, "%.4f%%", scale * json_number_value(value));
 }
 
 static void add_real(json_t *row, const json_t *object, const char *key)
@@ -100,6 +103,14 @@ static void add_real(json_t *row, const json_t *object, const char *key)
 		add_cell(row, value, "%.6g", json_number_value(value));
 }
 
+/* What stands behind a policy's name. */
+static const char *mark(const json_t *policy)
+{
+	const char *fit = json_string_value(json_object_get(policy, "fit"));
+
+	return !strcmp(fit, "what-if") ? " *" : !strcmp(fit, "unsafe") ? " !" : "";
+}
+
 static void add_ranking(json_t *sections, int g, const json_t *group)
 {
 	json_t *section = new_section(
@@ -110,7 +121,8 @@ static void add_ranking(json_t *sections, int g, const json_t *group)
 		"column "
 		"is how often a policy was cheapest, ties included, when prices were drawn at "
 		"random "
-		"within their ranges.",
+		"within their ranges. * a what-if that this kernel never had; ! unsafe with this "
+		"kernel.",
 		">rank:rank|policy:policy|>run:run|>overhead_low:low|>overhead:typical|>overhead_"
 		"high:high"
 		"|>overhead_per_guest_second:per guest second|>overhead_percent:of guest time"
@@ -127,9 +139,7 @@ static void add_ranking(json_t *sections, int g, const json_t *group)
 
 		add_number(row, policy, "rank");
 		add_cell(row, json_object_get(policy, "policy"), "%s%s",
-			 json_string_value(json_object_get(policy, "policy")),
-			 json_is_true(json_object_get(policy, "meaningful_with_kernel")) ? ""
-											 : " *");
+			 json_string_value(json_object_get(policy, "policy")), mark(policy));
 		add_number(row, policy, "run");
 		add_number(row, policy, "overhead_low");
 		add_number(row, policy, "overhead");

@@ -30,16 +30,16 @@ static int64_t dearer_by(const struct run *a, const struct run *b,
 {
 	int64_t sum = 0;
 
-	for (int step = 0; step < NR_PRICED_STEPS; step++)
-		sum += count_more(b, a, (enum step)step) *
+	for (enum step step = 0; step < NR_PRICED_STEPS; step++)
+		sum += count_more(b, a, step) *
 		       (int64_t)profile->price[step].cycles[PRICE_TYPICAL];
 	return sum;
 }
 
 static bool alike(const struct run *a, const struct run *b)
 {
-	for (int step = 0; step < NR_PRICED_STEPS; step++)
-		if (count_more(a, b, (enum step)step))
+	for (enum step step = 0; step < NR_PRICED_STEPS; step++)
+		if (count_more(a, b, step))
 			return false;
 	return true;
 }
@@ -146,15 +146,15 @@ int sensitivity_run(const struct run *runs, size_t nr, const struct cost_profile
 	if (result->rival == SENSITIVITY_NONE)
 		return 0;
 	result->margin = dearer_by(&runs[result->winner], &runs[result->rival], profile);
-	for (int step = 0; step < NR_PRICED_STEPS; step++) {
+	for (enum step step = 0; step < NR_PRICED_STEPS; step++) {
 		struct sensitivity_row *row = &result->rows[result->nr_rows];
 		const uint64_t *price = profile->price[step].cycles;
 		int64_t more;
 
-		if (!differs(runs, nr, (enum step)step))
+		if (!differs(runs, nr, step))
 			continue;
-		more = count_more(&runs[result->rival], &runs[result->winner], (enum step)step);
-		row->step = (enum step)step;
+		more = count_more(&runs[result->rival], &runs[result->winner], step);
+		row->step = step;
 		row->at_low =
 			result->margin - more * (int64_t)(price[PRICE_TYPICAL] - price[PRICE_LOW]);
 		row->at_high =

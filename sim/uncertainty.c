@@ -160,8 +160,8 @@ static int make_plan(struct plan *plan, const struct run *runs, const struct cos
 					     "policy %s costs more than 2^61 cycles at high prices",
 					     runs[i].policy);
 	}
-	for (int step = 0; step < NR_PRICED_STEPS; step++)
-		add_active(plan, runs, profile, (enum step)step, seed);
+	for (enum step step = 0; step < NR_PRICED_STEPS; step++)
+		add_active(plan, runs, profile, step, seed);
 	plan->scale = calloc(plan->nr_pairs + 1, sizeof(*plan->scale));
 	if (!plan->scale)
 		return xfd_error_set(err, XFD_ERROR_SYSTEM, NULL, 0, -1, "out of memory");

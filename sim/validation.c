@@ -88,8 +88,8 @@ static int add_prediction(const struct prediction *p, json_t *datum)
 	double to = json_number_value(json_array_get(published, 1));
 	double value[NR_PRICE_COLUMNS];
 
-	for (int column = 0; column < NR_PRICE_COLUMNS; column++) {
-		int ret = predict(p, datum, (enum price_column)column, &value[column]);
+	for (enum price_column column = 0; column < NR_PRICE_COLUMNS; column++) {
+		int ret = predict(p, datum, column, &value[column]);
 
 		if (ret)
 			return ret;

@@ -107,7 +107,7 @@ def check_numbers(tables, doc, db):
                 "SELECT policy, overhead_low_cycles, overhead_cycles, overhead_high_cycles,"
                 " overhead_percent FROM run_cycles WHERE run_id = ? AND profile = 'spr'",
                 (run,)).fetchone()
-            check(row["policy"].rstrip(" *") == want[0] == policy["policy"], "policy of run %d" % run)
+            check(row["policy"].rstrip(" *!") == want[0] == policy["policy"], "policy of run %d" % run)
             got = [int(row[k]) for k in ("overhead_low", "overhead", "overhead_high")]
             check(got == list(want[1:4]), "overhead of run %d: %s, not %s" % (run, got, want[1:4]))
             check(policy["overhead"] == want[2], "the chart's overhead of run %d" % run)
@@ -160,7 +160,7 @@ def check_other_formats(doc, tables):
         markdown = f.read()
     for g, group in enumerate(doc["groups"]):
         for row in tables["ranking-%d" % g]:
-            name = row["policy"].rstrip(" *")
+            name = row["policy"].rstrip(" *!")
             for column in ("overhead_low", "overhead", "overhead_high", "cheapest_probability"):
                 got = cells[group["trace"], group["kernel"], "ranking", name, column]
                 check(float(got) == float(row[column]), "CSV: %s of %s" % (column, name))

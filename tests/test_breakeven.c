@@ -102,7 +102,7 @@ static void replays_tip_at_the_closed_form(void **state)
 	for (size_t p = 0; p < sizeof(profiles) / sizeof(profiles[0]); p++) {
 		struct cost_profile *profile = load(profiles[p]);
 
-		for (int column = 0; column < NR_PRICE_COLUMNS; column++) {
+		for (enum price_column column = 0; column < NR_PRICE_COLUMNS; column++) {
 			struct breakeven b = breakeven_prices(profile, column);
 
 			for (size_t k = 0; k < sizeof(kernels) / sizeof(kernels[0]); k++)
@@ -129,7 +129,7 @@ static void replays_cost_what_the_closed_form_says(void **state)
 	(void)state;
 	for (uint64_t writes = 0; writes <= 40; writes += 8)
 		for (uint64_t exits = 0; exits <= 200; exits += 50)
-			for (int column = 0; column < NR_PRICE_COLUMNS; column++) {
+			for (enum price_column column = 0; column < NR_PRICE_COLUMNS; column++) {
 				struct breakeven b = breakeven_prices(profile, column);
 				struct run runs[NR_RUNS] = {0};
 

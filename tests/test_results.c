@@ -189,8 +189,8 @@ static struct cost_profile *random_profile(unsigned int seed)
 
 	check(profile_load("spr", &profile, &err), &err);
 	snprintf(profile->name, strlen(profile->name) + 1, "r%u", seed % 10);
-	for (int step = 0; step < NR_PRICED_STEPS; step++)
-		for (int column = 0; column < NR_PRICE_COLUMNS; column++) {
+	for (enum step step = 0; step < NR_PRICED_STEPS; step++)
+		for (enum price_column column = 0; column < NR_PRICE_COLUMNS; column++) {
 			x = x * UINT64_C(6364136223846793005) + 1442695040888963407;
 			profile->price[step].cycles[column] =
 				(column ? profile->price[step].cycles[column - 1] : 0) +
@@ -230,7 +230,7 @@ static void check_profile(struct store *store, const struct cost_profile *profil
 			const struct run *run = &results.groups[g].runs[i];
 			int64_t run_id = results.groups[g].run_ids[i];
 
-			for (int column = 0; column < NR_PRICE_COLUMNS; column++) {
+			for (enum price_column column = 0; column < NR_PRICE_COLUMNS; column++) {
 				uint64_t cycles;
 				char sql[160];
 

@@ -119,11 +119,11 @@ static void brute_force_agrees(void **state)
 	for (uint64_t i = 0; i < DRAWS; i++) {
 		int64_t cost[2] = {0};
 
-		for (int step = 0; step < NR_PRICED_STEPS; step++)
+		for (enum step step = 0; step < NR_PRICED_STEPS; step++)
 			for (int run = 0; run < 2; run++)
 				cost[run] += (int64_t)(runs[run].ledger.step_count[step] *
 						       uncertainty_price(&profile->price[step],
-									 (enum step)step, 5, i));
+									 step, 5, i));
 		differences[i] = cost[1] - cost[0];
 		trap_cheaper += cost[0] < cost[1];
 		trap_cheapest += cost[0] <= cost[1];

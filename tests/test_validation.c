@@ -60,7 +60,7 @@ static void predictions_are_the_sums_they_say(void **state)
 
 		assert_int_equal(profile_load(profile_builtin_name(i), &p, &err), 0);
 		assert_int_equal(validation_json(p, &doc, &err), 0);
-		for (int c = 0; c < NR_PRICE_COLUMNS; c++)
+		for (enum price_column c = 0; c < NR_PRICE_COLUMNS; c++)
 			assert_true(
 				near(predicted(doc, "light-exit", (size_t)c), (double)light(p, c)));
 		user = price(p, STEP_user_roundtrip)[1] + 2 * price(p, STEP_xsaves)[1] +

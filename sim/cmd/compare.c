@@ -44,7 +44,7 @@ static uint64_t parse_limit(struct argp_state *state, const char *text)
 		digits++;
 	}
 	if (!digits || digits > 12 || decimals > 4 || strcmp(c, *c == '%' ? "%" : ""))
-		argp_error(state,
+		cli_usage(state,
 			   "--max-regression wants a percentage such as 2%% or 0.05, not '%s'",
 			   text);
 	for (decimals = decimals < 0 ? 0 : decimals; decimals < 4; decimals++)

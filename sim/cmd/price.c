@@ -27,7 +27,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case 'c':
 		if (args->nr_profiles == MAX_PROFILES)
-			argp_error(state, "at most %d profiles at a time", MAX_PROFILES);
+			cli_usage(state, "at most %d profiles at a time", MAX_PROFILES);
 		args->profiles[args->nr_profiles++] = arg;
 		return 0;
 	case 'k':
@@ -50,7 +50,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_ARG:
 		if (args->filter.nr_traces == MAX_TRACES)
-			argp_error(state, "at most %d traces at a time", MAX_TRACES);
+			cli_usage(state, "at most %d traces at a time", MAX_TRACES);
 		args->traces[args->filter.nr_traces++] = arg;
 		return 0;
 	case ARGP_KEY_END:
@@ -88,7 +88,7 @@ static void add_row(struct table *table, const struct priced *p)
 	table_cell(table, "%s", p->group->kernel);
 	table_cell(table, "%s", p->run->policy);
 	table_cell(table, "%s", p->profile->name);
-	for (int column = 0; column < NR_PRICE_COLUMNS; column++)
+	for (enum price_column column = 0; column < NR_PRICE_COLUMNS; column++)
 		table_cell(table, "%s", table_number(p->cycles[column], n));
 	table_cell(table, "%.4f%%", percent(p));
 }
@@ -106,7 +106,7 @@ static json_t *row_json(const struct priced *p)
 
 static int price_run(struct priced *p, struct table *table, json_t *array, struct xfd_error *err)
 {
-	for (int column = 0; column < NR_PRICE_COLUMNS; column++)
+	for (enum price_column column = 0; column < NR_PRICE_COLUMNS; column++)
 		if (profile_price(p->profile, column, p->run->ledger.step_count,
 				  &p->cycles[column]))
 			return xfd_error_set(err, XFD_ERROR_INPUT, p->profile->name, 0, -1,

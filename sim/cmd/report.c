@@ -65,7 +65,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_ARG:
 		if (args->filter.nr_traces == MAX_TRACES)
-			argp_error(state, "at most %d traces at a time", MAX_TRACES);
+			cli_usage(state, "at most %d traces at a time", MAX_TRACES);
 		args->traces[args->filter.nr_traces++] = arg;
 		return 0;
 	case ARGP_KEY_END:

@@ -24,7 +24,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->json = true;
 		return 0;
 	case ARGP_KEY_ARG:
-		argp_error(state, "takes no argument; --profile chooses the prices");
+		cli_usage(state, "takes no argument; --profile chooses the prices");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
