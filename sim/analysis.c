@@ -235,6 +235,15 @@ static void add_steps(const struct view *view, const struct run *run, json_t *po
 	json_object_set_new(policy, "steps", steps);
 }
 
+/* As rank() of SQL: equals share the best of their places. */
+static json_int_t place(const struct comparison *c, size_t at)
+{
+	while (at && c->rows[at - 1].overhead_cycles[PRICE_TYPICAL] ==
+			     c->rows[at].overhead_cycles[PRICE_TYPICAL])
+		at--;
+	return (json_int_t)at + 1;
+}
+
 static json_t *policy_json(const struct view *view, size_t rank, struct xfd_error *err)
 {
 	const struct comparison_row *row = &view->comparison.rows[rank];
@@ -253,8 +262,8 @@ static json_t *policy_json(const struct view *view, size_t rank, struct xfd_erro
 	}
 	root = json_pack(
 		"{sI sI ss ss so so so so sf so sf so so so so so so so so so so}", "rank",
-		(json_int_t)rank + 1, "run", (json_int_t)view->group->run_ids[at], "policy",
-		run->policy, "fit", fit_name(run), "overhead_low",
+		place(&view->comparison, rank), "run", (json_int_t)view->group->run_ids[at],
+		"policy", run->policy, "fit", fit_name(run), "overhead_low",
 		cli_uint(row->overhead_cycles[PRICE_LOW]), "overhead", cli_uint(typical),
 		"overhead_high", cli_uint(row->overhead_cycles[PRICE_HIGH]),
 		"overhead_per_guest_second",

@@ -79,6 +79,7 @@ int gate_weigh(const struct gate *gate, const struct run *run, const struct cost
 	    profile_price(profile, PRICE_TYPICAL, run->ledger.step_count, &verdict->after_cycles))
 		return xfd_error_set(err, XFD_ERROR_INPUT, profile->name, 0, -1,
 				     "a run costs more than 2^64 cycles at these prices");
+	verdict->shorter = run->ledger.nr_skipped > verdict->against->ledger.nr_skipped;
 	verdict->dearer = verdict->after_cycles > verdict->before_cycles &&
 			  (wide)(verdict->after_cycles - verdict->before_cycles) * 1000000 >
 				  (wide)verdict->before_cycles * gate->limit_ppm;
@@ -117,10 +118,17 @@ void gate_print(const struct gate *gate, const struct gate_verdict *verdict,
 	fprintf(out,
 		"baseline: %s %s run %" PRId64
 		" (%s): %s cycles, were %s (%+.4f%%), limit %.4f%%\n",
-		verdict->run->policy, verdict->dearer ? "is DEARER than" : "passes against",
+		verdict->run->policy,
+		verdict->dearer    ? "is DEARER than"
+		: verdict->shorter ? "does LESS WORK than"
+				   : "passes against",
 		verdict->run_id, verdict->against->policy, table_number(verdict->after_cycles, a),
 		table_number(verdict->before_cycles, b), change_percent(verdict),
 		(double)gate->limit_ppm / 1e4);
+	if (verdict->shorter)
+		fprintf(out, "  and skipped %s events of vCPUs that had stopped, not %s\n",
+			table_number(verdict->run->ledger.nr_skipped, a),
+			table_number(verdict->against->ledger.nr_skipped, b));
 	if (!verdict->dearer)
 		return;
 	table = table_new("  step that changed|>count before|>count now|>cycles");
@@ -159,9 +167,10 @@ json_t *gate_json(const struct gate_verdict *verdict, const struct cost_profile 
 					  cli_uint(before), "after", cli_uint(after), "cycles",
 					  (json_int_t)step_change(verdict, profile, step)));
 	}
-	return json_pack("{ss sI ss so so sf sb so}", "policy", verdict->run->policy,
+	return json_pack("{ss sI ss so so sf sb sb so}", "policy", verdict->run->policy,
 			 "baseline_run", (json_int_t)verdict->run_id, "baseline_policy",
 			 verdict->against->policy, "before", cli_uint(verdict->before_cycles),
 			 "after", cli_uint(verdict->after_cycles), "change_percent",
-			 change_percent(verdict), "dearer", (int)verdict->dearer, "steps", steps);
+			 change_percent(verdict), "dearer", (int)verdict->dearer, "less_work",
+			 (int)verdict->shorter, "steps", steps);
 }

@@ -42,6 +42,8 @@ struct gate {
  * @before_cycles: typical overhead of the stored one, under today's prices
  * @after_cycles:  of the new one
  * @dearer:    by more than the limit
+ * @shorter:   the new run skipped more events, because vCPUs stopped earlier; its cycles then
+ *             prove nothing, and it is a regression too
  */
 struct gate_verdict {
 	const struct run *run;
@@ -50,6 +52,7 @@ struct gate_verdict {
 	uint64_t before_cycles;
 	uint64_t after_cycles;
 	bool dearer;
+	bool shorter;
 };
 
 /**

@@ -75,7 +75,7 @@ void plot_tornado(const json_t *group, FILE *out)
 		from = fmin(from, fmin(low, high));
 		to = fmax(to, fmax(low, high));
 	}
-	if (!(to > from))
+	if (!(to > from) || !*text_of(sensitivity, "rival"))
 		return;
 	fprintf(out,
 		"\nmargin of %s over %s: | typical, 0 none, l and h with this price low and high\n",

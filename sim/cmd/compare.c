@@ -389,7 +389,7 @@ static int weigh(struct gate_state *state, const struct context *x, FILE *text, 
 				 err);
 		if (ret)
 			break;
-		state->dearer |= verdict.dearer;
+		state->dearer |= verdict.dearer || verdict.shorter;
 		state->nr_weighed += verdict.against != NULL;
 		json_array_append_new(verdicts, gate_json(&verdict, x->profile));
 		if (!json)
