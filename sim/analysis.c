@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "models/kernel.h"
+#include "models/event.h"
 #include "models/policy.h"
 #include "sim/breakeven.h"
 #include "sim/cli.h"
@@ -235,6 +235,26 @@ static void add_steps(const struct view *view, const struct run *run, json_t *po
 	json_object_set_new(policy, "steps", steps);
 }
 
+/* What each kind of event made KVM and the hardware do, step by step, in the order first met. */
+static json_t *paths_json(const struct view *view, const struct run *run)
+{
+	json_t *paths = json_array();
+	char text[PATH_TEXT_LEN];
+
+	for (size_t i = 0; i < run->ledger.nr_paths; i++) {
+		const struct path_count *path = &run->ledger.paths[i];
+		uint64_t cycles = latency_of_path(path, view->profile, PRICE_TYPICAL);
+
+		json_array_append_new(
+			paths, json_pack("{ss ss? so so so ss}", "event", event_name(path->kind),
+					 "exit", exit_reason_name(path->exit_reason), "count",
+					 cli_uint(path->count), "cycles", cli_uint(cycles), "total",
+					 cli_uint(path->count * cycles), "steps",
+					 path_text(&path->steps, text)));
+	}
+	return paths;
+}
+
 /* As rank() of SQL: equals share the best of their places. */
 static json_int_t place(const struct comparison *c, size_t at)
 {
@@ -281,6 +301,7 @@ static json_t *policy_json(const struct view *view, size_t rank, struct xfd_erro
 					  : json_null(),
 		"xfd_write", writes, "vm_exit", exits);
 	add_steps(view, run, root);
+	json_object_set_new(root, "paths", paths_json(view, run));
 	return root;
 }
 
@@ -457,25 +478,6 @@ static json_t *decision_json(const struct view *view)
 
 /* ---- one group ---- */
 
-/* A word for a POSIX shell. */
-static void print_word(FILE *out, const char *word)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-				    "_./:=@%+-";
-
-	if (*word && !word[strspn(word, plain)]) {
-		fputs(word, out);
-		return;
-	}
-	fputc('\'', out);
-	for (; *word; word++)
-		if (*word == '\'')
-			fputs("'\\''", out);
-		else
-			fputc(*word, out);
-	fputc('\'', out);
-}
-
 /* An option of a run is named in the database as on the command line, but for the dashes. */
 static void print_option(FILE *out, const char *key, const json_t *value)
 {
@@ -490,7 +492,7 @@ static void print_option(FILE *out, const char *key, const json_t *value)
 	if (json_is_integer(value))
 		fprintf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
 	if (json_is_string(value))
-		print_word(out, json_string_value(value));
+		cli_shell_word(out, json_string_value(value));
 	for (size_t i = 0; i < nr; i++)
 		fprintf(out, "%s%" JSON_INTEGER_FORMAT, i ? "," : "",
 			json_integer_value(json_array_get(value, i)));
@@ -509,9 +511,9 @@ static json_t *command_json(const struct view *view)
 	if (!out)
 		return json_null();
 	fputs("xfdsim compare ", out);
-	print_word(out, view->group->trace);
+	cli_shell_word(out, view->group->trace);
 	fputs(" --kernel ", out);
-	print_word(out, view->group->kernel);
+	cli_shell_word(out, view->group->kernel);
 	fputs(" --policy ", out);
 	for (size_t i = 0; i < view->group->nr; i++)
 		fprintf(out, "%s%s", i ? "," : "", policy_of(view, i));

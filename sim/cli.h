@@ -141,6 +141,9 @@ int cli_store_runs(const char *db, struct store **store, const struct run *runs,
 		   const struct engine_trace *trace, const char *path,
 		   const struct cost_profile *profile, struct xfd_error *err);
 
+/** cli_shell_word() - Print a word so that a POSIX shell reads it back as it is. */
+void cli_shell_word(FILE *out, const char *word);
+
 /** cli_trace_json() - What a trace says about itself. Return: new reference. */
 json_t *cli_trace_json(const char *path, const struct engine_trace *trace);
 

@@ -15,8 +15,8 @@ static bool belongs(const struct path_count *path, enum latency_kind kind)
 }
 
 /* Prices are at most 10^12 and a path has at most 63 steps: the sum always fits. */
-static uint64_t path_cycles(const struct path_count *path, const struct cost_profile *profile,
-			    enum price_column column)
+uint64_t latency_of_path(const struct path_count *path, const struct cost_profile *profile,
+			 enum price_column column)
 {
 	uint64_t cycles = 0;
 
@@ -63,7 +63,7 @@ int latency_run(const struct run *run, const struct cost_profile *profile, enum 
 
 		if (!belongs(path, kind))
 			continue;
-		point->cycles = path_cycles(path, profile, column);
+		point->cycles = latency_of_path(path, profile, column);
 		point->count = path->count;
 		if (__builtin_mul_overflow(point->cycles, point->count, &cycles) ||
 		    __builtin_add_overflow(latency->total_cycles, cycles, &latency->total_cycles)) {

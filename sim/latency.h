@@ -78,6 +78,17 @@ void latency_release(struct latency *latency);
  */
 uint64_t latency_quantile(const struct latency *latency, unsigned int per_mille);
 
+/**
+ * latency_of_path() - What one passage of a path takes.
+ * @path:    the path
+ * @profile: the prices
+ * @column:  which price
+ *
+ * Return: cycles.
+ */
+uint64_t latency_of_path(const struct path_count *path, const struct cost_profile *profile,
+			 enum price_column column);
+
 /** latency_kind_name() - "XFD write" and the like. Return: a string constant. */
 const char *latency_kind_name(enum latency_kind kind);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/page.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,6 +132,11 @@ static void print_charts(size_t g, FILE *out)
 	fputs("</div>\n", out);
 }
 
+static bool is_long(const char *id)
+{
+	return !strcmp(id, "steps") || !strcmp(id, "pairs") || !strcmp(id, "paths");
+}
+
 static void print_group(const json_t *group, size_t g, const json_t *sections, FILE *out)
 {
 	json_t *section;
@@ -147,8 +153,7 @@ static void print_group(const json_t *group, size_t g, const json_t *sections, F
 	{
 		if (json_integer_value(json_object_get(section, "group")) != (json_int_t)g)
 			continue;
-		if (!strcmp(text_of(section, "id"), "steps") ||
-		    !strcmp(text_of(section, "id"), "pairs"))
+		if (is_long(text_of(section, "id")))
 			print_folded(section, out);
 		else
 			print_section(section, out);

@@ -351,6 +351,43 @@ static void add_steps(json_t *sections, int g, const json_t *doc, const json_t *
 	}
 }
 
+/* Of the winner and its rival, or of all when there is no winner: what an event leads to. */
+static void add_paths(json_t *sections, int g, const json_t *group)
+{
+	const json_t *s = json_object_get(group, "sensitivity");
+	const char *winner = json_string_value(json_object_get(s, "winner"));
+	const char *rival = json_string_value(json_object_get(s, "rival"));
+	json_t *section = new_section(
+		sections, "paths", g, "Step by step",
+		"What an event made KVM and the hardware do, in order, in the order in which it "
+		"first "
+		"happened, for the winner and its rival. Cycles: one passage at typical prices.",
+		"policy:policy|event:event|exit:VM-exit|>count:how often|>cycles:cycles each"
+		"|>total:all together|steps:steps");
+	json_t *policy, *path;
+	size_t i, p;
+
+	json_array_foreach(json_object_get(group, "policies"), i, policy)
+	{
+		const char *name = json_string_value(json_object_get(policy, "policy"));
+
+		if (rival && strcmp(name, winner) && strcmp(name, rival))
+			continue;
+		json_array_foreach(json_object_get(policy, "paths"), p, path)
+		{
+			json_t *row = new_row(section);
+
+			add_text(row, policy, "policy");
+			add_text(row, path, "event");
+			add_text(row, path, "exit");
+			add_number(row, path, "count");
+			add_number(row, path, "cycles");
+			add_number(row, path, "total");
+			add_text(row, path, "steps");
+		}
+	}
+}
+
 static void add_traces(json_t *sections, const json_t *doc)
 {
 	json_t *section = new_section(
@@ -465,6 +502,7 @@ json_t *sections_json(const json_t *doc)
 		add_latency(sections, (int)g, group, "xfd_write", "How long an XFD write takes");
 		add_latency(sections, (int)g, group, "vm_exit", "How long a VM-exit takes");
 		add_steps(sections, (int)g, doc, group);
+		add_paths(sections, (int)g, group);
 	}
 	add_prices(sections, doc);
 	add_profile(sections, doc);
@@ -706,16 +744,16 @@ static void csv_row_name(const json_t *columns, const json_t *row, FILE *out)
 	free(name);
 }
 
-static void csv_cell(const json_t *group, const json_t *section, const json_t *row, size_t c,
-		     FILE *out)
+static void csv_cell(const json_t *group, const json_t *section, size_t r, size_t c, FILE *out)
 {
 	const json_t *columns = json_object_get(section, "columns");
+	const json_t *row = json_array_get(json_object_get(section, "rows"), r);
 	const json_t *value = json_object_get(json_array_get(row, c), "v");
 
 	csv_field(text_of(group, "trace"), out);
 	fputc(',', out);
 	csv_field(text_of(group, "kernel"), out);
-	fprintf(out, ",%s,%s,", text_of(group, "version"), text_of(section, "id"));
+	fprintf(out, ",%s,%s,%zu,", text_of(group, "version"), text_of(section, "id"), r + 1);
 	csv_row_name(columns, row, out);
 	fprintf(out, ",%s,", text_of(json_array_get(columns, c), "key"));
 	if (json_is_string(value))
@@ -730,7 +768,7 @@ void sections_csv(const json_t *doc, const json_t *sections, FILE *out)
 	json_t *section, *row, *cell;
 	size_t s, r, c;
 
-	fputs("trace,kernel,version,section,row,column,value\r\n", out);
+	fputs("trace,kernel,version,section,n,row,column,value\r\n", out);
 	json_array_foreach(sections, s, section)
 	{
 		json_int_t g = json_integer_value(json_object_get(section, "group"));
@@ -741,7 +779,7 @@ void sections_csv(const json_t *doc, const json_t *sections, FILE *out)
 		{
 			json_array_foreach(row, c, cell)
 			{
-				csv_cell(group, section, row, c, out);
+				csv_cell(group, section, r, c, out);
 			}
 		}
 	}

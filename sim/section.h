@@ -34,8 +34,8 @@ void section_html(const json_t *section, FILE *out);
 /**
  * sections_csv() - Print all sections as one CSV table (RFC 4180).
  *
- * One line a cell: trace, kernel, version, section, row (the row's first cell, and from the
- * sections where one cell does not tell rows apart its second, too), column, value.
+ * One line a cell: trace, kernel, version, section, number of the row in it from 1, name of the
+ * row (its first cells that are no numbers), column, value.
  */
 void sections_csv(const json_t *doc, const json_t *sections, FILE *out);
 

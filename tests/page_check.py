@@ -124,6 +124,15 @@ def check_numbers(tables, doc, db):
                 "SELECT step, count, cycles FROM step_cycles WHERE run_id = ? AND profile = 'spr'",
                 (run,))}, "steps of run %d" % run)
             check(sum(c for _, c in steps.values()) == want[2], "steps of run %d add up" % run)
+            paths = [(r["event"], int(r["count"]), int(r["cycles"]), r["steps"])
+                     for r in tables["paths-%d" % g] if r["policy"] == want[0]]
+            shown = want[0] in (group["sensitivity"]["winner"], group["sensitivity"]["rival"])
+            check(paths == (db.execute(
+                "SELECT event, count, cycles, steps FROM path_cycles WHERE run_id = ?"
+                " AND profile = 'spr' ORDER BY ordinal", (run,)).fetchall() if shown else []),
+                "paths of run %d" % run)
+            check(sum(p["total"] for p in policy["paths"]) == want[2],
+                  "paths of run %d add up" % run)
             check_latency(tables["xfd_write-%d" % g], want[0], db, run, "event = 'wrxfd'")
             check_latency(tables["vm_exit-%d" % g], want[0], db, run, "exit_reason IS NOT NULL")
         for pair in group["pairs"]:
@@ -154,8 +163,11 @@ def check_other_formats(doc, tables):
     with open("report.json") as f:
         check(json.load(f)["groups"] == doc["groups"], "--json is the page's document")
     with open("report.csv", newline="") as f:
-        cells = {(r["trace"], r["kernel"], r["section"], r["row"], r["column"]): r["value"]
-                 for r in csv.DictReader(f)}
+        lines = list(csv.DictReader(f))
+    check(len({(r["trace"], r["kernel"], r["section"], r["n"], r["column"]) for r in lines})
+          == len(lines), "CSV: no cell twice")
+    cells = {(r["trace"], r["kernel"], r["section"], r["row"], r["column"]): r["value"]
+             for r in lines}
     with open("report.md") as f:
         markdown = f.read()
     for g, group in enumerate(doc["groups"]):

@@ -76,7 +76,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-/* What makes the report again: the runs, then this command. Texts need no quotes in the page. */
+/* What makes the report again: the runs, then this command. */
 static json_t *commands_json(const struct args *args, const json_t *doc)
 {
 	json_t *commands = json_array(), *group;
@@ -91,10 +91,18 @@ static json_t *commands_json(const struct args *args, const json_t *doc)
 	out = open_memstream(&text, &len);
 	if (!out)
 		return commands;
-	fprintf(out, "xfdsim report --profile %s --draws %" PRIu64 " --seed %" PRIu64,
-		args->profile, args->options.draws, args->options.seed);
-	if (args->filter.kernel)
-		fprintf(out, " --kernel %s", args->filter.kernel);
+	fputs("xfdsim report --profile ", out);
+	cli_shell_word(out, args->profile);
+	fprintf(out, " --draws %" PRIu64 " --seed %" PRIu64, args->options.draws,
+		args->options.seed);
+	if (args->filter.kernel) {
+		fputs(" --kernel ", out);
+		cli_shell_word(out, args->filter.kernel);
+	}
+	for (size_t i = 0; i < args->filter.nr_traces; i++) {
+		fputc(' ', out);
+		cli_shell_word(out, args->filter.traces[i]);
+	}
 	fputs(" --html report.html", out);
 	fclose(out);
 	json_array_append_new(commands, json_string(text));
@@ -123,7 +131,7 @@ static void print_text(const json_t *doc, const json_t *sections, FILE *out)
 
 			if (json_integer_value(json_object_get(section, "group")) ==
 				    (json_int_t)g &&
-			    strcmp(id, "steps") && strcmp(id, "pairs"))
+			    strcmp(id, "steps") && strcmp(id, "pairs") && strcmp(id, "paths"))
 				section_text(section, out);
 		}
 	}
