@@ -17,6 +17,7 @@ struct load {
 	struct store *store;
 	struct results *results;
 	struct xfd_error *err;
+	bool *found; /* by filter->traces: some run is of this trace */
 };
 
 static int no_memory(struct load *load)
@@ -208,16 +209,23 @@ static const char runs_sql[] =
 	" ORDER BY t.id, r.kernel, r.version, shared, r.id";
 
 /* The digits of a hash select when there are enough of them to be no accident. */
-static bool selected(const struct result_filter *filter, const char *name, const char *hash)
+static bool names(const char *wanted, const char *name, const char *hash)
 {
-	for (size_t i = 0; i < filter->nr_traces; i++) {
-		const char *wanted = filter->traces[i];
+	return !strcmp(wanted, name) ||
+	       (strlen(wanted) >= 4 && !strncmp(wanted, hash, strlen(wanted)));
+}
 
-		if (!strcmp(wanted, name) ||
-		    (strlen(wanted) >= 4 && !strncmp(wanted, hash, strlen(wanted))))
-			return true;
-	}
-	return !filter->nr_traces;
+/* Does the filter want this row's trace? Notes which of its names have been of use. */
+static bool selected(struct load *load, const struct result_filter *filter, sqlite3_stmt *stmt)
+{
+	const char *name = (const char *)sqlite3_column_text(stmt, RUN_TRACE);
+	const char *hash = (const char *)sqlite3_column_text(stmt, RUN_HASH);
+	bool any = !filter->nr_traces;
+
+	for (size_t i = 0; i < filter->nr_traces; i++)
+		if (names(filter->traces[i], name, hash))
+			any = load->found[i] = true;
+	return any;
 }
 
 static int new_group(struct load *load, sqlite3_stmt *stmt)
@@ -311,9 +319,7 @@ static int load_runs(struct load *load, const struct result_filter *filter)
 	sqlite3_bind_int64(stmt, 1, filter->run_id);
 	sqlite3_bind_text(stmt, 2, filter->kernel, -1, SQLITE_STATIC);
 	while ((ret = next_row(load, stmt)) > 0)
-		if (selected(filter, (const char *)sqlite3_column_text(stmt, RUN_TRACE),
-			     (const char *)sqlite3_column_text(stmt, RUN_HASH)) &&
-		    (ret = add_run(load, stmt)))
+		if (selected(load, filter, stmt) && (ret = add_run(load, stmt)))
 			break;
 	sqlite3_finalize(stmt);
 	return ret;
@@ -367,21 +373,14 @@ static int load_all(struct load *load, const struct result_filter *filter)
 /* A trace that was asked for and is not there is a mistake, not an empty answer. */
 static int check_traces(struct load *load, const struct result_filter *filter)
 {
-	for (size_t i = 0; i < filter->nr_traces; i++) {
-		struct result_filter one = {.traces = &filter->traces[i], .nr_traces = 1};
-		bool found = false;
-
-		for (size_t g = 0; g < load->results->nr_groups; g++)
-			found |= selected(&one, load->results->groups[g].trace,
-					  load->results->groups[g].hash);
-		if (!found)
+	for (size_t i = 0; i < filter->nr_traces; i++)
+		if (!load->found[i])
 			return xfd_error_set(
 				load->err, XFD_ERROR_INPUT, NULL, 0, -1,
 				"the database has no such run of \"%.80s\"; wanted a "
 				"trace's file name as it was given, or the first digits "
 				"of its hash",
 				filter->traces[i]);
-	}
 	return 0;
 }
 
@@ -389,20 +388,22 @@ int results_load(struct store *store, const struct result_filter *filter, struct
 		 struct xfd_error *err)
 {
 	static const struct result_filter any = {0};
-	struct load load = {store, results, err};
+	struct load load = {.store = store, .results = results, .err = err};
 	int ret, rc;
 
 	*results = (struct results){0};
 	if (!filter)
 		filter = &any;
+	load.found = calloc(filter->nr_traces + 1, sizeof(*load.found));
+	if (!load.found)
+		return no_memory(&load);
 	/* One snapshot, whatever a writer does meanwhile. */
 	rc = sqlite3_exec(store_db(store), "BEGIN", NULL, NULL, NULL);
-	if (rc != SQLITE_OK)
-		return store_fail(store, rc, doing, err);
-	ret = load_all(&load, filter);
+	ret = rc == SQLITE_OK ? load_all(&load, filter) : store_fail(store, rc, doing, err);
 	sqlite3_exec(store_db(store), "ROLLBACK", NULL, NULL, NULL);
 	if (!ret)
 		ret = check_traces(&load, filter);
+	free(load.found);
 	if (ret)
 		results_release(results);
 	return ret;
