@@ -470,6 +470,8 @@ static json_t *decision_json(const struct view *view)
 			fputs("; no other policy was run on this trace.", out);
 		print_upstream(view, out);
 	}
+	if (!strcmp(view->group->mode, "projected"))
+		fputs(" The trace is projected from scheduler events, an estimate too.", out);
 	fclose(out);
 	decision = json_string(text);
 	free(text);
