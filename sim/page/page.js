@@ -185,11 +185,7 @@ function draw() {
 
 const folds = document.querySelectorAll("details.fold");
 folds.forEach(d => { d.open = false; });
-addEventListener("beforeprint", () => {
-	folds.forEach(d => { d.open = true; });
-	charts.forEach(c => c.resize());
-});
-addEventListener("afterprint", () => charts.forEach(c => c.resize()));
+addEventListener("beforeprint", () => folds.forEach(d => { d.open = true; }));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 draw();
 }());
