@@ -114,7 +114,8 @@ static int price_run(struct priced *p, struct table *table, json_t *array, struc
 					     "prices",
 					     p->run_id);
 	json_array_append_new(array, row_json(p));
-	add_row(table, p);
+	if (table)
+		add_row(table, p);
 	return 0;
 }
 
@@ -173,7 +174,9 @@ static int price(const struct args *args, struct store *store, struct xfd_error 
 	}
 	if (!results.nr_groups)
 		cli_warn("%s has no such run", args->db);
-	table = table_new(">run|trace|kernel|policy|profile|>low|>typical|>high|>of guest time");
+	table = args->json ? NULL
+			   : table_new(">run|trace|kernel|policy|profile|>low|>typical|>high|>of "
+				       "guest time");
 	array = json_array();
 	if (price_profiles(args, store, &results, table, array, err))
 		status = cli_fail(err);
