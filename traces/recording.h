@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * DOC: Recordings of a scheduler, as ftrace prints them.
+ * DOC: Recordings of a scheduler and of KVM, whatever tool made them.
  *
- * Shape:  one struct sched_event a line that matters, in the order of the file, which must
- *         be the order of time.
+ * Shape:  one struct sched_event for each line or record that matters, in the order of time.
  * Units:  nanoseconds of the recording's own clock; CPU numbers as recorded.
- * Reads:  tracefs `trace` and `trace_pipe`, `trace-cmd report -N -t`: with or without the
- *         columns of flags and TGID, with 1 to 9 digits after the second.
+ * Reads:  what traces/recording_list.h lists, told apart by content: text of tracefs and of
+ *         `trace-cmd report` (with or without the columns of flags and TGID, 1 to 9 digits
+ *         after the second), text of `perf script`, trace.dat. Fields may stand as the kernel
+ *         prints them, as the plugins of libtraceevent do, or raw (-R); what a printing leaves
+ *         out is marked as unknown, never made up.
  * Why:    every field is found from a fixed word next to it, from the right where a task's
  *         name stands on the left, because a name may hold any byte, also " prev_pid=".
  *         Names are at most 15 bytes, too few to hold all the words that a match needs.
@@ -35,8 +37,26 @@ enum sched_event_kind {
 	SCHED_EVENT_TIMER,         /* local_timer_entry */
 	SCHED_EVENT_FPU_ACTIVATED, /* x86_fpu_regs_activated: a restore */
 	SCHED_EVENT_LOST,          /* events of this CPU were lost here; no time, no pid */
-	SCHED_EVENT_OTHER          /* skipped, but it tells who runs on the CPU */
+	SCHED_EVENT_OTHER,         /* skipped, but it tells who runs on the CPU */
+	SCHED_EVENT_FPU_DEACTIVATED,
+	SCHED_EVENT_MSR_WRITE, /* msr:write_msr: @msr, @value, @failed */
+	SCHED_EVENT_MSR_READ,  /* msr:read_msr */
+	SCHED_EVENT_KVM_EXIT,  /* @vcpu, @reason, @info1, @info2, @intr_info */
+	SCHED_EVENT_KVM_ENTRY, /* @vcpu, @immediate */
+	SCHED_EVENT_KVM_MSR,   /* @write, @msr, @value, @failed */
+	SCHED_EVENT_KVM_USER,  /* kvm_userspace_exit: @reason, UNKNOWN_REASON for an error */
+	SCHED_EVENT_KVM_INJECT, /* kvm_inj_exception: @reason is the vector */
+	SCHED_EVENT_KVM_FPU,    /* @write: load */
+	SCHED_EVENT_KVM_TSC,    /* kvm_write_tsc_offset: @vcpu, @value */
+	SCHED_EVENT_KVM_FOREIGN, /* kvm_exit of another architecture, or of AMD */
+	NR_SCHED_EVENT_KINDS
 };
+
+#define RECORDING_UNKNOWN_VCPU   UINT32_MAX /* the printing does not say */
+#define RECORDING_UNKNOWN_REASON UINT32_MAX
+#define RECORDING_FAILED_ENTRY   UINT32_C(0x80000000) /* a flag of VM-exit reasons */
+
+enum { RECORDING_MAX_SOURCES = 64 /* files that one recording is made of */ };
 
 /**
  * struct sched_event - One line.
@@ -51,6 +71,24 @@ enum sched_event_kind {
  * @prev_comm:  SWITCH: name, padded with NUL
  * @next_comm:  SWITCH: name, padded with NUL
  * @lost:       LOST: how many; 0 when the recording does not say
+ * @file:       the name that the line begins with, @file_len bytes; NULL for none
+ * @file_len:   see @file
+ * @source:     which of the recording's files; 0 unless there are several
+ * @thread:     @source is a guest's: the host's thread of the vCPU that is its @cpu; 0 unknown
+ * @prev_sleeps: SWITCH: it does not want to run on
+ * @vcpu:       KVM_*: number within its VM, or RECORDING_UNKNOWN_VCPU
+ * @reason:     see enum sched_event_kind
+ * @has_intr_info: KVM_EXIT: the printing has it
+ * @intr_info:  KVM_EXIT: 31: valid, 10:8: type, 7:0: vector
+ * @info1:      KVM_EXIT: the exit qualification
+ * @info2:      KVM_EXIT
+ * @msr:        number
+ * @value:      written or read
+ * @write:      see enum sched_event_kind
+ * @failed:     it raised #GP
+ * @immediate:  KVM_ENTRY: forced to exit at once
+ *
+ * Only the first five fields, @source and what belongs to @kind are set.
  */
 struct sched_event {
 	uint32_t kind;
@@ -64,6 +102,22 @@ struct sched_event {
 	char prev_comm[TASK_NAME_BYTES];
 	char next_comm[TASK_NAME_BYTES];
 	uint64_t lost;
+	const char *file;
+	uint32_t file_len;
+	uint32_t source;
+	uint32_t thread;
+	uint8_t prev_sleeps;
+	uint8_t has_intr_info;
+	uint8_t write;
+	uint8_t failed;
+	uint8_t immediate;
+	uint32_t vcpu;
+	uint32_t reason;
+	uint32_t intr_info;
+	uint32_t msr;
+	uint64_t info1;
+	uint64_t info2;
+	uint64_t value;
 };
 
 enum ftrace_line {
@@ -74,7 +128,7 @@ enum ftrace_line {
 };
 
 /**
- * ftrace_parse_line() - Understand one line.
+ * ftrace_parse_line() - Understand one line of tracefs or of `trace-cmd report`.
  * @line:     @len bytes, no newline, not terminated
  * @len:      bytes
  * @event:    filled for FTRACE_LINE_EVENT
@@ -86,6 +140,10 @@ enum ftrace_line {
  */
 enum ftrace_line ftrace_parse_line(const char *line, size_t len, struct sched_event *event,
 				   const char **name, size_t *name_len, const char **wanted);
+
+/** perf_parse_line() - The same for `perf script`. */
+enum ftrace_line perf_parse_line(const char *line, size_t len, struct sched_event *event,
+				 const char **name, size_t *name_len, const char **wanted);
 
 enum { RECORDING_SKIPPED_NAMES = 32, RECORDING_NAME_BYTES = 48 };
 
@@ -112,6 +170,10 @@ struct skipped_event {
  * @loss_places:        marks of loss
  * @lost_events:        the sum that they name
  * @overwritten_events: entries written less entries in buffer, from the header
+ * @by_kind:            events by enum sched_event_kind, the four above included
+ * @plugin_prints:      VM-exits whose printing leaves out vCPU and interruption information
+ * @format:             "ftrace", "perf" or "tracedat"
+ * @bits:               32 when the recorded kernel is known to be of 32 bits, else 0
  * @first_ns:           time of the first event
  * @last_ns:            time of the last event
  */
@@ -127,6 +189,10 @@ struct recording_stats {
 	uint64_t loss_places;
 	uint64_t lost_events;
 	uint64_t overwritten_events;
+	uint64_t by_kind[NR_SCHED_EVENT_KINDS];
+	uint64_t plugin_prints;
+	const char *format;
+	uint32_t bits;
 	uint64_t first_ns;
 	uint64_t last_ns;
 };
@@ -134,7 +200,7 @@ struct recording_stats {
 struct recording;
 
 /**
- * recording_open() - Open a recording, plain or zstd.
+ * recording_open() - Open a recording; text may be plain, zstd or gzip.
  * @path:      file name; "-" is standard input
  * @recording: receives the recording; close it with recording_close()
  * @err:       filled on failure
@@ -143,6 +209,18 @@ struct recording;
  */
 int recording_open(const char *path, struct recording **recording, struct xfd_error *err)
 	__attribute__((warn_unused_result));
+
+/**
+ * recording_open_many() - Open a host's trace.dat together with those of its guests.
+ * @paths:     @nr file names, the host's first
+ * @nr:        1 to RECORDING_MAX_SOURCES
+ * @recording: receives the recording
+ * @err:       filled on failure
+ *
+ * Clocks are put together as trace-cmd has recorded it. Return: 0 or a negative errno.
+ */
+int recording_open_many(const char *const *paths, size_t nr, struct recording **recording,
+			struct xfd_error *err) __attribute__((warn_unused_result));
 
 /** recording_open_memory() - The same for @len bytes at @data; @name is for messages. */
 int recording_open_memory(const char *name, const void *data, size_t len,
@@ -157,7 +235,7 @@ int recording_open_memory(const char *name, const void *data, size_t len,
  *
  * Return: 1 for an event, 0 at the end, or a negative errno: time goes backwards or jumps by
  * more than RECORDING_MAX_GAP_SECONDS, a CPU number of TRACE_MAX_VCPUS or more, a malformed
- * sched_switch, or at the end a file without any sched_switch.
+ * sched_switch, or at the end a file without any event that a trace can be made from.
  */
 int recording_next(struct recording *recording, struct sched_event *event, struct xfd_error *err)
 	__attribute__((warn_unused_result));

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <xxhash.h>
+#include <zlib.h>
 #include <zstd.h>
 
 #include "traces/infile.h"
@@ -19,8 +20,8 @@ enum {
 };
 
 /*
- * @window[@pos..@end) is text that no line has been made of yet. @zstd is NULL for plain
- * text. @frame_open: zstd wants more input for this frame. @flush: zstd filled the window
+ * @window[@pos..@end) is text that no line has been made of yet. @zstd and @gzip are NULL for
+ * plain text. @frame_open: the decompressor wants more input for this frame. @flush: zstd filled the window
  * and may hold more text without more input.
  */
 struct textfile {
@@ -33,6 +34,7 @@ struct textfile {
 	size_t end;
 	char *window;
 	ZSTD_DStream *zstd;
+	z_stream *gzip;
 	XXH3_state_t *hash;
 };
 
@@ -41,11 +43,10 @@ static const struct {
 	size_t len;
 	const char *what;
 } not_text[] = {
-	{"\x1f\x8b", 2, "compressed with gzip: decompress it, or compress it with zstd"},
 	{"\xfd\x37zXZ", 5, "compressed with xz: decompress it, or compress it with zstd"},
 	{"BZh", 3, "compressed with bzip2: decompress it, or compress it with zstd"},
 	{"\x17\x08\x44tracing", 10, "a trace.dat file: print it with `trace-cmd report -N -t`"},
-	{"PERFILE2", 8, "a perf.data file, not ftrace text"},
+	{"PERFILE2", 8, "a perf.data file: print it with `perf script --ns`"},
 };
 
 static int fail_memory(const struct textfile *text, struct xfd_error *err)
@@ -66,12 +67,22 @@ static int sniff(struct textfile *text, struct xfd_error *err)
 		return ret;
 	if (!len)
 		return xfd_error_set(err, XFD_ERROR_INPUT, textfile_name(text), 0, -1,
-				     "wanted text, plain or zstd; the file is empty");
+				     "wanted text, plain, zstd or gzip; the file is empty");
 	for (size_t i = 0; i < sizeof(not_text) / sizeof(not_text[0]); i++)
 		if (len >= not_text[i].len && !memcmp(start, not_text[i].magic, not_text[i].len))
 			return xfd_error_set(err, XFD_ERROR_INPUT, textfile_name(text), 0, 0,
-					     "wanted text, plain or zstd; this is %s",
+					     "wanted text, plain, zstd or gzip; this is %s",
 					     not_text[i].what);
+	if (len >= 2 && start[0] == 0x1f && start[1] == 0x8b) {
+		text->gzip = calloc(1, sizeof(*text->gzip));
+		/* 15: any window; + 16: a gzip header must come first. */
+		if (!text->gzip || inflateInit2(text->gzip, 15 + 16) != Z_OK) {
+			free(text->gzip);
+			text->gzip = NULL;
+			return fail_memory(text, err);
+		}
+		return 0;
+	}
 	for (size_t i = 0; i < 4 && len >= 4; i++)
 		magic |= (uint32_t)start[i] << 8 * i;
 	if (magic == ZSTD_MAGICNUMBER ||
@@ -117,6 +128,11 @@ int textfile_open(const char *path, struct textfile **text, struct xfd_error *er
 	int ret = infile_open(path, &in, err);
 
 	return ret ? ret : start(in, text, err);
+}
+
+int textfile_open_infile(struct infile *in, struct textfile **text, struct xfd_error *err)
+{
+	return start(in, text, err);
 }
 
 int textfile_open_memory(const char *name, const void *data, size_t len, struct textfile **text,
@@ -166,6 +182,57 @@ static int fill_zstd(struct textfile *text, size_t *got, struct xfd_error *err)
 	return 0;
 }
 
+/* A member ended: another one may follow, or zeros that pad the file. */
+static void next_member(struct textfile *text)
+{
+	text->frame_open = false;
+	inflateReset(text->gzip);
+}
+
+static int fill_gzip(struct textfile *text, size_t *got, struct xfd_error *err)
+{
+	size_t room = WINDOW_BYTES - text->end;
+	z_stream *z = text->gzip;
+	const uint8_t *data;
+	size_t stored;
+	int ret;
+
+	z->next_out = (uint8_t *)text->window + text->end;
+	z->avail_out = (uInt)room;
+	while (z->avail_out == room) {
+		ret = infile_peek(text->in, 1, &data, &stored, err);
+		if (ret)
+			return ret;
+		if (!stored && text->frame_open)
+			return xfd_error_set(err, XFD_ERROR_INPUT, textfile_name(text), 0,
+					     (int64_t)infile_offset(text->in),
+					     "wanted more gzip data: the file is truncated after "
+					     "%" PRIu64 " lines of text",
+					     text->line);
+		if (!stored)
+			break;
+		if (!text->frame_open && !*data) {
+			infile_take(text->in, 1);
+			continue;
+		}
+		text->frame_open = true;
+		z->next_in = (uint8_t *)(uintptr_t)data;
+		z->avail_in = (uInt)stored;
+		ret = inflate(z, Z_NO_FLUSH);
+		if (ret != Z_OK && ret != Z_STREAM_END && ret != Z_BUF_ERROR)
+			return xfd_error_set(err, XFD_ERROR_INPUT, textfile_name(text), 0,
+					     (int64_t)infile_offset(text->in),
+					     "damaged gzip data after %" PRIu64
+					     " lines of text: %s",
+					     text->line, z->msg ? z->msg : "unknown reason");
+		infile_take(text->in, stored - z->avail_in);
+		if (ret == Z_STREAM_END)
+			next_member(text);
+	}
+	*got = room - z->avail_out;
+	return 0;
+}
+
 /* Make room behind the text that is left and put more text there. */
 static int fill(struct textfile *text, struct xfd_error *err)
 {
@@ -177,6 +244,8 @@ static int fill(struct textfile *text, struct xfd_error *err)
 	text->pos = 0;
 	if (text->zstd)
 		ret = fill_zstd(text, &got, err);
+	else if (text->gzip)
+		ret = fill_gzip(text, &got, err);
 	else
 		ret = infile_read(text->in, text->window + text->end, WINDOW_BYTES - text->end,
 				  &got, err);
@@ -185,6 +254,20 @@ static int fill(struct textfile *text, struct xfd_error *err)
 	XXH3_128bits_update(text->hash, text->window + text->end, got);
 	text->end += got;
 	text->at_eof = !got;
+	return 0;
+}
+
+int textfile_peek(struct textfile *text, const char **start, size_t *len, struct xfd_error *err)
+{
+	int ret;
+
+	while (text->end - text->pos < TEXTFILE_PEEK_BYTES && !text->at_eof) {
+		ret = fill(text, err);
+		if (ret)
+			return ret;
+	}
+	*start = text->window + text->pos;
+	*len = text->end - text->pos;
 	return 0;
 }
 
@@ -252,6 +335,9 @@ void textfile_close(struct textfile *text)
 		return;
 	infile_close(text->in);
 	ZSTD_freeDStream(text->zstd);
+	if (text->gzip)
+		inflateEnd(text->gzip);
+	free(text->gzip);
 	XXH3_freeState(text->hash);
 	free(text->window);
 	free(text);

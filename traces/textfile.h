@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * DOC: Lines of a text file, plain or compressed with zstd.
+ * DOC: Lines of a text file, plain or compressed with zstd or gzip.
  *
  * Shape:  one window of 256 KiB slides over the text; a line is a pointer into it, so no
  *         byte is copied twice and memory does not depend on the length of the file.
@@ -15,10 +15,12 @@
 #include <stdint.h>
 
 #include "traces/error.h"
+#include "traces/infile.h"
 #include "traces/trace.h"
 
 enum {
-	TEXTFILE_MAX_LINE_BYTES = 65536 /* without the newline */
+	TEXTFILE_MAX_LINE_BYTES = 65536, /* without the newline */
+	TEXTFILE_PEEK_BYTES = 65536
 };
 
 struct textfile;
@@ -29,12 +31,16 @@ struct textfile;
  * @text: receives the text; close it with textfile_close()
  * @err:  filled on failure
  *
- * zstd is recognised by its magic number, never by name. Other compressed or binary files
- * that people mistake for a text (gzip, xz, trace.dat, perf.data) are refused by name.
+ * zstd and gzip are recognised by their magic numbers, never by name. Other compressed or
+ * binary files that people mistake for a text (xz, trace.dat, perf.data) are refused by name.
  *
  * Return: 0 or a negative errno.
  */
 int textfile_open(const char *path, struct textfile **text, struct xfd_error *err)
+	__attribute__((warn_unused_result));
+
+/** textfile_open_infile() - The same for an open input, which is taken over. */
+int textfile_open_infile(struct infile *in, struct textfile **text, struct xfd_error *err)
 	__attribute__((warn_unused_result));
 
 /**
@@ -51,6 +57,18 @@ int textfile_open_memory(const char *name, const void *data, size_t len, struct 
 			 struct xfd_error *err) __attribute__((warn_unused_result));
 
 /**
+ * textfile_peek() - Look at the text that comes next, without reading it.
+ * @text:  the text
+ * @start: receives a pointer that stays valid until the next call
+ * @len:   receives how many bytes are there: fewer than TEXTFILE_PEEK_BYTES only at the end
+ * @err:   filled on failure
+ *
+ * Return: 0 or a negative errno.
+ */
+int textfile_peek(struct textfile *text, const char **start, size_t *len, struct xfd_error *err)
+	__attribute__((warn_unused_result));
+
+/**
  * textfile_next() - The next line.
  * @text: the text
  * @line: receives a pointer that stays valid until the next call; not terminated by NUL
@@ -58,7 +76,7 @@ int textfile_open_memory(const char *name, const void *data, size_t len, struct 
  * @err:  filled on failure
  *
  * The last line may lack its newline. Return: 1 for a line, 0 at the end, or a negative
- * errno: a line longer than TEXTFILE_MAX_LINE_BYTES, damaged or truncated zstd, or a read
+ * errno: a line longer than TEXTFILE_MAX_LINE_BYTES, damaged or truncated compression, or a read
  * that failed.
  */
 int textfile_next(struct textfile *text, const char **line, size_t *len, struct xfd_error *err)

@@ -1,0 +1,546 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What all recordings share, see traces/recording.h and traces/recording_format.h.
+ */
+#include "traces/recording.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "traces/cursor.h"
+#include "traces/recording_format.h"
+#include "traces/textfile.h"
+
+#define NS_PER_S UINT64_C(1000000000)
+
+enum {
+	SKIPPED_SLOTS = 64, /* of a hash table that is at most half full */
+	SOURCE_NAME_BYTES = 128,
+	MAGIC_BYTES = 16
+};
+
+/*
+ * @unread_line, @unread: the first line that could not be read, for the case that there is
+ * nothing else to show. @last_cpu, @last_line: where @stats.last_ns was seen.
+ */
+struct recording {
+	const struct recording_format *format;
+	struct textfile *text;
+	void *reader;
+	char *name;
+	uint32_t nr_sources;
+	char sources[RECORDING_MAX_SOURCES][SOURCE_NAME_BYTES];
+	struct recording_stats stats;
+	uint32_t last_cpu;
+	uint64_t last_line;
+	uint64_t unread_line;
+	char unread[80];
+	uint32_t nr_names;
+	uint64_t others;
+	struct skipped_event names[SKIPPED_SLOTS];
+};
+
+static const struct recording_format *const formats[] = {
+#define XFD_RECORDING(name) &recording_format_##name,
+#include "traces/recording_list.h"
+#undef XFD_RECORDING
+};
+
+enum { NR_FORMATS = sizeof(formats) / sizeof(formats[0]) };
+
+/* How many of the first lines a format takes for events. */
+static size_t understands(const struct recording_format *format, const char *text, size_t len)
+{
+	const char *name, *wanted, *newline;
+	struct sched_event event;
+	size_t name_len, nr = 0;
+
+	while (format->parse_line && len && (newline = memchr(text, '\n', len))) {
+		nr += format->parse_line(text, (size_t)(newline - text), &event, &name, &name_len,
+					 &wanted) == FTRACE_LINE_EVENT;
+		len -= (size_t)(newline + 1 - text);
+		text = newline + 1;
+	}
+	return nr;
+}
+
+static int choose_text_format(struct recording *recording, struct xfd_error *err)
+{
+	size_t most = 0, nr, len;
+	const char *text;
+	int ret = textfile_peek(recording->text, &text, &len, err);
+
+	recording->format = formats[0];
+	for (size_t i = 0; !ret && i < NR_FORMATS; i++) {
+		nr = understands(formats[i], text, len);
+		if (nr > most) {
+			recording->format = formats[i];
+			most = nr;
+		}
+	}
+	return ret;
+}
+
+static struct recording *recording_new(const char *name, struct xfd_error *err)
+{
+	struct recording *recording = calloc(1, sizeof(*recording));
+
+	if (recording)
+		recording->name = strdup(name);
+	if (recording && recording->name)
+		return recording;
+	free(recording);
+	xfd_error_set(err, XFD_ERROR_SYSTEM, name, 0, -1, "out of memory");
+	return NULL;
+}
+
+/* Takes over @text. */
+static int start(struct textfile *text, struct recording **recordingp, struct xfd_error *err)
+{
+	struct recording *recording = recording_new(textfile_name(text), err);
+	int ret;
+
+	if (!recording) {
+		textfile_close(text);
+		return -EIO;
+	}
+	recording->text = text;
+	ret = choose_text_format(recording, err);
+	if (ret) {
+		recording_close(recording);
+		return ret;
+	}
+	recording->stats.format = recording->format->name;
+	*recordingp = recording;
+	return 0;
+}
+
+/* The binary format that this file begins with; NULL for text, also when it cannot be read. */
+static const struct recording_format *binary_format(const char *path)
+{
+	const struct recording_format *found = NULL;
+	struct xfd_error ignored = {0};
+	const uint8_t *head;
+	struct infile *in;
+	size_t len;
+
+	if (!strcmp(path, "-") || infile_open(path, &in, &ignored))
+		return NULL;
+	if (!infile_peek(in, MAGIC_BYTES, &head, &len, &ignored))
+		for (size_t i = 0; i < NR_FORMATS; i++)
+			if (formats[i]->magic && len >= formats[i]->magic_len &&
+			    !memcmp(head, formats[i]->magic, formats[i]->magic_len))
+				found = formats[i];
+	infile_close(in);
+	return found;
+}
+
+static int open_binary(const struct recording_format *format, const char *const *paths, size_t nr,
+		       struct recording **recordingp, struct xfd_error *err)
+{
+	struct recording *recording = recording_new(paths[0], err);
+	int ret;
+
+	if (!recording)
+		return -EIO;
+	recording->format = format;
+	ret = format->open(paths, nr, &recording->reader, err);
+	if (ret) {
+		recording_close(recording);
+		return ret;
+	}
+	recording->stats.format = format->name;
+	recording->stats.bits = format->bits(recording->reader);
+	*recordingp = recording;
+	return 0;
+}
+
+int recording_open_many(const char *const *paths, size_t nr, struct recording **recording,
+			struct xfd_error *err)
+{
+	const struct recording_format *format = binary_format(paths[0]);
+
+	if (nr > RECORDING_MAX_SOURCES)
+		return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1,
+				     "wanted at most %d files for one recording",
+				     RECORDING_MAX_SOURCES);
+	for (size_t i = 1; i < nr; i++)
+		if (!format || binary_format(paths[i]) != format)
+			return xfd_error_set(
+				err, XFD_ERROR_INPUT, format ? paths[i] : paths[0], 0, -1,
+				"wanted trace.dat files, that of the host first: only they say how "
+				"the clocks of host and guest belong together. Put texts together "
+				"with `trace-cmd report -N -t -i HOST.dat -i GUEST.dat`");
+	return format ? open_binary(format, paths, nr, recording, err)
+		      : recording_open(paths[0], recording, err);
+}
+
+/* Binary formats want to seek: standard input goes to a file without a name first. */
+static int open_stdin_binary(struct infile *in, const struct recording_format *format,
+			     struct recording **recording, struct xfd_error *err)
+{
+	const char *dir = getenv("TMPDIR");
+	char path[64], buffer[65536];
+	const char *paths[] = {path};
+	size_t got;
+	int fd, ret;
+
+	fd = open(dir && *dir ? dir : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return xfd_error_set(err, XFD_ERROR_SYSTEM, dir && *dir ? dir : "/tmp", 0, -1,
+				     "cannot make a temporary file: %s", strerror(errno));
+	while (!(ret = infile_read(in, buffer, sizeof(buffer), &got, err)) && got)
+		if (write(fd, buffer, got) != (ssize_t)got) {
+			ret = xfd_error_set(err, XFD_ERROR_SYSTEM, dir && *dir ? dir : "/tmp", 0, -1,
+					    "cannot keep standard input: %s", strerror(errno));
+			break;
+		}
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (!ret)
+		ret = open_binary(format, paths, 1, recording, err);
+	close(fd);
+	return ret;
+}
+
+int recording_open(const char *path, struct recording **recording, struct xfd_error *err)
+{
+	const struct recording_format *format = binary_format(path);
+	struct textfile *text;
+	struct infile *in;
+	const uint8_t *head;
+	size_t len;
+	int ret;
+
+	if (format)
+		return open_binary(format, &path, 1, recording, err);
+	ret = infile_open(path, &in, err);
+	if (ret)
+		return ret;
+	ret = infile_peek(in, MAGIC_BYTES, &head, &len, err);
+	for (size_t i = 0; !ret && i < NR_FORMATS; i++)
+		if (formats[i]->magic && len >= formats[i]->magic_len &&
+		    !memcmp(head, formats[i]->magic, formats[i]->magic_len))
+			format = formats[i];
+	if (ret || format) {
+		if (!ret)
+			ret = open_stdin_binary(in, format, recording, err);
+		infile_close(in);
+		return ret;
+	}
+	ret = textfile_open_infile(in, &text, err);
+	return ret ? ret : start(text, recording, err);
+}
+
+int recording_open_memory(const char *name, const void *data, size_t len,
+			  struct recording **recording, struct xfd_error *err)
+{
+	struct textfile *text;
+	int ret = textfile_open_memory(name, data, len, &text, err);
+
+	return ret ? ret : start(text, recording, err);
+}
+
+static void count_skipped(struct recording *recording, const char *name, size_t len)
+{
+	uint32_t hash = 2166136261u;
+	struct skipped_event *slot;
+
+	recording->stats.skipped++;
+	if (!len) {
+		name = "(without a name)";
+		len = strlen(name);
+	}
+	if (len >= RECORDING_NAME_BYTES)
+		len = RECORDING_NAME_BYTES - 1;
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ (uint8_t)name[i]) * 16777619u;
+	for (;; hash++) {
+		slot = &recording->names[hash % SKIPPED_SLOTS];
+		if (!slot->count)
+			break;
+		if (!memcmp(slot->name, name, len) && !slot->name[len]) {
+			slot->count++;
+			return;
+		}
+	}
+	if (recording->nr_names == RECORDING_SKIPPED_NAMES - 1) {
+		recording->others++;
+		return;
+	}
+	recording->nr_names++;
+	memcpy(slot->name, name, len);
+	slot->count = 1;
+}
+
+/* "# entries-in-buffer/entries-written: 100/150   #P:2": 50 were overwritten. */
+static void read_header(struct recording *recording, const char *line, size_t len)
+{
+	static const char word[] = "entries-in-buffer/entries-written: ";
+	struct cursor c = {memmem(line, len, word, sizeof(word) - 1), line + len};
+	uint64_t in_buffer, written;
+
+	if (!c.p)
+		return;
+	c.p += sizeof(word) - 1;
+	if (take_number(&c, &in_buffer) && take_char(&c, '/') && take_number(&c, &written) &&
+	    written > in_buffer)
+		recording->stats.overwritten_events += written - in_buffer;
+}
+
+static void count_unparsed(struct recording *recording, const char *line, size_t len)
+{
+	size_t shown = len < sizeof(recording->unread) ? len : sizeof(recording->unread) - 1;
+
+	if (recording->stats.unparsed++)
+		return;
+	recording->unread_line = recording->stats.lines;
+	for (size_t i = 0; i < shown; i++)
+		recording->unread[i] =
+			line[i] >= ' ' && (unsigned char)line[i] < 0x7f ? line[i] : '?';
+}
+
+static int fail_at_line(const struct recording *recording, struct xfd_error *err,
+			const char *wanted, const char *line, size_t len)
+{
+	return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(recording),
+			     recording->stats.lines, -1, "wanted %s; this is \"%.*s\"", wanted,
+			     len > 160 ? 160 : (int)len, line);
+}
+
+/* Called for every event that has a time. */
+static int check_time(struct recording *recording, const struct sched_event *event,
+		      struct xfd_error *err)
+{
+	struct recording_stats *stats = &recording->stats;
+	bool backwards = event->time_ns < stats->last_ns;
+
+	if (!stats->events++) {
+		stats->first_ns = event->time_ns;
+	} else if (backwards ||
+		   event->time_ns - stats->last_ns > RECORDING_MAX_GAP_SECONDS * NS_PER_S) {
+		return xfd_error_set(
+			err, XFD_ERROR_INPUT, recording_name(recording), stats->lines, -1,
+			"time %s: %" PRIu64 ".%09" PRIu64 " on CPU %" PRIu32 " comes after "
+			"%" PRIu64 ".%09" PRIu64 " on CPU %" PRIu32 " in line %" PRIu64 "; %s",
+			backwards ? "goes backwards" : "jumps by more than an hour",
+			event->time_ns / NS_PER_S, event->time_ns % NS_PER_S, event->cpu,
+			stats->last_ns / NS_PER_S, stats->last_ns % NS_PER_S, recording->last_cpu,
+			recording->last_line,
+			backwards ? "wanted lines in order of time, all CPUs together"
+				  : "import what was recorded before and after a pause apart");
+	}
+	stats->last_ns = event->time_ns;
+	recording->last_cpu = event->cpu;
+	recording->last_line = stats->lines;
+	return 0;
+}
+
+static void count_event(struct recording *recording, const struct sched_event *event,
+			const char *name, size_t name_len)
+{
+	struct recording_stats *stats = &recording->stats;
+
+	stats->by_kind[event->kind]++;
+	switch (event->kind) {
+	case SCHED_EVENT_SWITCH:
+		stats->switches++;
+		break;
+	case SCHED_EVENT_MIGRATE:
+		stats->migrations++;
+		break;
+	case SCHED_EVENT_TIMER:
+		stats->timers++;
+		break;
+	case SCHED_EVENT_FPU_ACTIVATED:
+		stats->fpu_activated++;
+		break;
+	case SCHED_EVENT_LOST:
+		stats->loss_places++;
+		stats->lost_events += event->lost;
+		break;
+	case SCHED_EVENT_KVM_EXIT:
+		stats->plugin_prints +=
+			!event->has_intr_info && event->vcpu == RECORDING_UNKNOWN_VCPU;
+		break;
+	case SCHED_EVENT_OTHER:
+		count_skipped(recording, name, name_len);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Events that a trace can be made from. */
+static bool is_useful(const struct recording_stats *stats)
+{
+	return stats->switches || stats->by_kind[SCHED_EVENT_KVM_ENTRY] ||
+	       stats->by_kind[SCHED_EVENT_KVM_EXIT] || stats->by_kind[SCHED_EVENT_MSR_WRITE] ||
+	       stats->fpu_activated;
+}
+
+static int check_end(const struct recording *recording, struct xfd_error *err)
+{
+	const struct recording_stats *stats = &recording->stats;
+
+	if (is_useful(stats))
+		return 0;
+	if (stats->by_kind[SCHED_EVENT_KVM_FOREIGN])
+		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(recording), 0, -1,
+				     "its VM-exits are not those of an Intel processor (arm64 or "
+				     "AMD), and it has no sched_switch to project from");
+	if (stats->unparsed)
+		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(recording), 0, -1,
+				     "no sched_switch in %" PRIu64 " lines; first line that could "
+				     "not be read: line %" PRIu64 ": \"%s\"",
+				     stats->lines, recording->unread_line, recording->unread);
+	return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(recording), 0, -1,
+			     "no sched_switch in %" PRIu64 " lines (%" PRIu64 " of other events): "
+			     "record with -e sched:sched_switch",
+			     stats->lines, stats->events);
+}
+
+static uint32_t source_number(struct recording *recording, const struct sched_event *event)
+{
+	size_t len = event->file_len < SOURCE_NAME_BYTES ? event->file_len : SOURCE_NAME_BYTES - 1;
+	uint32_t i;
+
+	for (i = 0; i < recording->nr_sources; i++)
+		if (!memcmp(recording->sources[i], event->file, len) && !recording->sources[i][len])
+			return i;
+	if (i == RECORDING_MAX_SOURCES)
+		return i - 1;
+	memcpy(recording->sources[i], event->file, len);
+	recording->nr_sources++;
+	return i;
+}
+
+/* Order of time, counts, and whose the event is. Return: 1, or a negative errno. */
+static int accept(struct recording *recording, struct sched_event *event, const char *name,
+		  size_t name_len, struct xfd_error *err)
+{
+	int ret = event->kind == SCHED_EVENT_LOST ? 0 : check_time(recording, event, err);
+
+	if (ret)
+		return ret;
+	if (event->file)
+		event->source = source_number(recording, event);
+	count_event(recording, event, name, name_len);
+	return 1;
+}
+
+static int next_record(struct recording *recording, struct sched_event *event,
+		       struct xfd_error *err)
+{
+	const char *name = "";
+	int ret = recording->format->next(recording->reader, event, &name, err);
+
+	if (ret < 0)
+		return ret;
+	if (!ret)
+		return check_end(recording, err);
+	recording->stats.lines++;
+	return accept(recording, event, name, strlen(name), err);
+}
+
+int recording_next(struct recording *recording, struct sched_event *event, struct xfd_error *err)
+{
+	const char *line, *name, *wanted;
+	size_t len, name_len;
+	int ret;
+
+	if (recording->reader)
+		return next_record(recording, event, err);
+	for (;;) {
+		ret = textfile_next(recording->text, &line, &len, err);
+		if (ret < 0)
+			return ret;
+		if (!ret)
+			return check_end(recording, err);
+		recording->stats.lines++;
+		switch (recording->format->parse_line(line, len, event, &name, &name_len, &wanted)) {
+		case FTRACE_LINE_EVENT:
+			return accept(recording, event, name, name_len, err);
+		case FTRACE_LINE_COMMENT:
+			read_header(recording, line, len);
+			break;
+		case FTRACE_LINE_UNPARSED:
+			count_unparsed(recording, line, len);
+			break;
+		case FTRACE_LINE_BAD:
+			return fail_at_line(recording, err, wanted, line, len);
+		}
+	}
+}
+
+const struct recording_stats *recording_stats(const struct recording *recording)
+{
+	return &recording->stats;
+}
+
+static int by_count_then_name(const void *a, const void *b)
+{
+	const struct skipped_event *x = a, *y = b;
+
+	if (x->count != y->count)
+		return x->count < y->count ? 1 : -1;
+	return strcmp(x->name, y->name);
+}
+
+size_t recording_skipped(const struct recording *recording,
+			 struct skipped_event skipped[RECORDING_SKIPPED_NAMES])
+{
+	size_t nr = 0;
+
+	for (size_t i = 0; i < SKIPPED_SLOTS; i++)
+		if (recording->names[i].count)
+			skipped[nr++] = recording->names[i];
+	qsort(skipped, nr, sizeof(skipped[0]), by_count_then_name);
+	if (recording->others)
+		skipped[nr++] =
+			(struct skipped_event){.name = "(others)", .count = recording->others};
+	return nr;
+}
+
+const char *recording_name(const struct recording *recording)
+{
+	return recording->name;
+}
+
+uint64_t recording_line(const struct recording *recording)
+{
+	return recording->stats.lines;
+}
+
+void recording_progress(const struct recording *recording, uint64_t *done_bytes,
+			uint64_t *total_bytes)
+{
+	if (recording->reader)
+		recording->format->progress(recording->reader, done_bytes, total_bytes);
+	else
+		textfile_progress(recording->text, done_bytes, total_bytes);
+}
+
+void recording_hash(const struct recording *recording, char hash[TRACE_HASH_LEN])
+{
+	if (recording->reader)
+		recording->format->hash(recording->reader, hash);
+	else
+		textfile_hash(recording->text, hash);
+}
+
+void recording_close(struct recording *recording)
+{
+	if (!recording)
+		return;
+	if (recording->reader)
+		recording->format->close(recording->reader);
+	textfile_close(recording->text);
+	free(recording->name);
+	free(recording);
+}
