@@ -132,7 +132,7 @@ static void malformed_switches_are_bad_lines(void **state)
 {
 	static const char *const rows[] = {
 		"",
-		"wrk:7 [120] S ==> nginx:8 [120]",
+		"wrk:7 [120] S ==> nginx:8",
 		"prev_comm=wrk prev_pid=7 prev_prio=120 prev_state=S ==> next_comm=nginx "
 		"next_pid=8",
 		"prev_comm=wrk prev_pid=7 prev_prio=120 prev_state=S ==> next_comm=nginx "

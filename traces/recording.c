@@ -368,6 +368,9 @@ static void count_event(struct recording *recording, const struct sched_event *e
 		stats->plugin_prints +=
 			!event->has_intr_info && event->vcpu == RECORDING_UNKNOWN_VCPU;
 		break;
+	case SCHED_EVENT_FPU_DEACTIVATED: /* understood, but an activation says it all */
+	case SCHED_EVENT_KVM_FPU:
+	case SCHED_EVENT_KVM_TSC:
 	case SCHED_EVENT_OTHER:
 		count_skipped(recording, name, name_len);
 		break;
