@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "models/exit_reason.h"
+#include "models/msr.h"
 #include "traces/projection.h"
 #include "traces/spool.h"
 #include "traces/trace.h"
@@ -57,6 +58,8 @@ struct import {
 	struct projection *projection;
 	struct spool *spool;
 	struct import_report *report;
+	struct kvmtrack *track;
+	struct sched_event *ahead;
 	uint64_t max_duration_ns;
 	struct import_cpu cpus[TRACE_MAX_VCPUS];
 };
@@ -200,6 +203,16 @@ static int leave(struct import *import, const struct sched_event *event, struct 
 	return 0;
 }
 
+/* Spool and count what a projection gave. */
+static int use(struct import *import, const struct sched_event *event,
+	       const struct projection_out *out, struct xfd_error *err)
+{
+	import->report->restores += out->restored;
+	import->report->xfd_writes += out->nr_writes;
+	import->report->amx_tasks += out->first_use;
+	return spool_out(import, event->time_ns, event->cpu, out, err);
+}
+
 static int enter(struct import *import, const struct sched_event *event, struct xfd_error *err)
 {
 	struct guest_task *task = projection_task(import->projection, event->next_pid, err);
@@ -214,16 +227,15 @@ static int enter(struct import *import, const struct sched_event *event, struct 
 		return 0;
 	}
 	taskname_count_in(task->name);
+	if (import->report->mode != IMPORT_PROJECTED)
+		return 0;
 	projection_switch_in(import->projection, event->cpu, task,
 			     taskname_uses_amx(import->names, task->name, event->next_pid), &out);
-	import->report->restores += out.restored;
-	import->report->xfd_writes += out.nr_writes;
-	import->report->amx_tasks += out.first_use;
 	cpu->scoring = true;
 	cpu->scored_pid = event->next_pid;
 	cpu->predicted = out.restored;
 	cpu->activated = false;
-	return spool_out(import, event->time_ns, event->cpu, &out, err);
+	return use(import, event, &out, err);
 }
 
 static int take_switch(struct import *import, const struct sched_event *event,
@@ -259,11 +271,59 @@ static int take_timer(struct import *import, const struct sched_event *event, st
 	return ret;
 }
 
+/* A recorded load of registers: the score of a projection, or itself. */
+static int take_activation(struct import *import, const struct sched_event *event,
+			   struct xfd_error *err)
+{
+	struct import_cpu *cpu = &import->cpus[event->cpu];
+	struct projection_out out;
+	struct guest_task *task;
+	bool amx = event->amx_buffer;
+
+	if (import->report->mode == IMPORT_PROJECTED) {
+		if (cpu->scoring && cpu->scored_pid == event->pid)
+			cpu->activated = true;
+		else
+			import->report->score.recall_outside++;
+		return 0;
+	}
+	if (import->report->mode != IMPORT_RESTORED || !event->pid)
+		return 0;
+	task = projection_task(import->projection, event->pid, err);
+	if (!task)
+		return -EIO;
+	amx |= task->name && taskname_uses_amx(import->names, task->name, event->pid);
+	projection_restored(import->projection, event->cpu, task, amx, &out);
+	return use(import, event, &out, err);
+}
+
+static int take_msr(struct import *import, const struct sched_event *event, struct xfd_error *err)
+{
+	bool write = event->kind == SCHED_EVENT_MSR_WRITE;
+	struct projection_out out;
+
+	if (event->msr != MSR_IA32_XFD && event->msr != MSR_IA32_XFD_ERR)
+		return 0;
+	if (import->report->mode != IMPORT_MEASURED) {
+		import->report->unused_writes += write && event->msr == MSR_IA32_XFD;
+		return 0;
+	}
+	if (event->msr == MSR_IA32_XFD_ERR)
+		projection_xfd_err(&out, write, event->value);
+	else if (write)
+		projection_wrote(import->projection, event->cpu, event->value, event->failed, &out);
+	else
+		return spool_event(import, event->time_ns, event->cpu, EVENT_rdxfd, 0, err);
+	return use(import, event, &out, err);
+}
+
 static int take_event(struct import *import, const struct sched_event *event, struct xfd_error *err)
 {
 	struct import_cpu *cpu = &import->cpus[event->cpu];
 	int ret;
 
+	if (import->track)
+		return kvmtrack_take(import->track, event, err);
 	if (event->kind == SCHED_EVENT_LOST) {
 		projection_lose(import->projection, event->cpu);
 		cpu->current_known = cpu->scoring = false;
@@ -284,21 +344,86 @@ static int take_event(struct import *import, const struct sched_event *event, st
 		return ret;
 	if (event->kind == SCHED_EVENT_TIMER)
 		return take_timer(import, event, err);
-	if (event->kind == SCHED_EVENT_FPU_ACTIVATED) {
-		if (cpu->scoring && cpu->scored_pid == event->pid)
-			cpu->activated = true;
-		else
-			import->report->score.recall_outside++;
-	}
+	if (event->kind == SCHED_EVENT_FPU_ACTIVATED)
+		return take_activation(import, event, err);
+	if (event->kind == SCHED_EVENT_MSR_WRITE || event->kind == SCHED_EVENT_MSR_READ)
+		return take_msr(import, event, err);
 	return 0;
+}
+
+/* What the beginning of a recording holds. */
+struct beginning {
+	uint64_t kvm;
+	uint64_t foreign;
+	uint64_t xfd_writes;
+	uint64_t amx_buffers;
+};
+
+static void note_beginning(struct beginning *b, const struct sched_event *event)
+{
+	b->kvm += !event->source && (event->kind == SCHED_EVENT_KVM_ENTRY ||
+				     event->kind == SCHED_EVENT_KVM_EXIT);
+	b->foreign += event->kind == SCHED_EVENT_KVM_FOREIGN;
+	b->xfd_writes += event->kind == SCHED_EVENT_MSR_WRITE && event->msr == MSR_IA32_XFD;
+	b->amx_buffers += event->kind == SCHED_EVENT_FPU_ACTIVATED && event->amx_buffer;
+}
+
+static int choose_mode(struct import *import, const struct beginning *b, struct xfd_error *err)
+{
+	const struct recording_stats *stats = recording_stats(import->recording);
+	enum import_mode mode = import->options->mode;
+
+	if (mode == IMPORT_AUTO)
+		mode = b->kvm || b->xfd_writes ? IMPORT_MEASURED
+		       : b->amx_buffers	       ? IMPORT_RESTORED
+					       : IMPORT_PROJECTED;
+	import->report->mode = mode;
+	import->report->host = mode == IMPORT_MEASURED && b->kvm;
+	if (mode == IMPORT_MEASURED && stats->bits == 32)
+		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
+				     "recorded on a 32-bit kernel, which has no AMX to measure; its "
+				     "schedule can be used with --mode projected");
+	if (mode == IMPORT_MEASURED && !b->kvm && b->foreign)
+		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
+				     "its VM-exits are not those of an Intel processor (arm64 or AMD), "
+				     "nothing of IA32_XFD can be measured; its schedule can be used "
+				     "with --mode projected");
+	return import->report->host
+		       ? kvmtrack_new(import->spool, import->names, &import->track, err)
+		       : 0;
+}
+
+/* Read ahead, choose the mode, and treat what was read. */
+static int begin_recording(struct import *import, bool *ended, struct xfd_error *err)
+{
+	struct beginning beginning = {0};
+	size_t nr = 0;
+	int ret = 1;
+
+	import->ahead = malloc(IMPORT_LOOKAHEAD * sizeof(*import->ahead));
+	if (!import->ahead)
+		return xfd_error_set(err, XFD_ERROR_SYSTEM, NULL, 0, -1, "out of memory");
+	while (nr < IMPORT_LOOKAHEAD &&
+	       (ret = recording_next(import->recording, &import->ahead[nr], err)) > 0)
+		note_beginning(&beginning, &import->ahead[nr++]);
+	if (ret < 0)
+		return ret;
+	*ended = !ret;
+	ret = choose_mode(import, &beginning, err);
+	for (size_t i = 0; i < nr && !ret; i++)
+		ret = take_event(import, &import->ahead[i], err);
+	return ret;
 }
 
 static int read_recording(struct import *import, struct xfd_error *err)
 {
 	struct sched_event event;
 	uint64_t done, total;
-	int ret;
+	bool ended = false;
+	int ret = begin_recording(import, &ended, err);
 
+	if (ret || ended)
+		return ret;
 	for (uint64_t nr = 1; (ret = recording_next(import->recording, &event, err)) > 0; nr++) {
 		ret = take_event(import, &event, err);
 		if (ret)
@@ -353,6 +478,8 @@ static int emit_boot(struct playback *play, struct xfd_error *err)
 	int ret = 0;
 
 	projection_boot(&boot);
+	if (play->import->report->mode == IMPORT_MEASURED)
+		boot.nr = 0; /* it was before the recording; the header says so */
 	for (uint32_t vcpu = 0; vcpu < play->import->report->nr_vcpus && !ret; vcpu++) {
 		play->running[vcpu / 64] |= UINT64_C(1) << vcpu % 64;
 		for (uint32_t i = 0; i < boot.nr && !ret; i++)
@@ -508,13 +635,54 @@ static json_t *counts_to_json(const struct import_report *report)
 	return counts;
 }
 
+static json_t *kvm_to_json(const struct kvmtrack_counts *kvm)
+{
+	json_t *counts = json_object();
+	const struct {
+		const char *name;
+		uint64_t count;
+	} rows[] = {
+		{"exits", kvm->exits},
+		{"failed_entries", kvm->failed_entries},
+		{"fastpath", kvm->fastpath},
+		{"guest_ns", kvm->guest_ns},
+		{"guest_writes", kvm->guest_writes},
+		{"halts", kvm->halts},
+		{"handler_preempts", kvm->handler_preempts},
+		{"host_ns", kvm->host_ns},
+		{"host_writes", kvm->host_writes},
+		{"moves", kvm->moves},
+		{"nm", kvm->nm},
+		{"off_ns", kvm->off_ns},
+		{"preempts", kvm->preempts},
+		{"sample_mismatches", kvm->sample_mismatches},
+		{"sampled_writes", kvm->sampled_writes},
+		{"unknown_msrs", kvm->unknown_msrs},
+		{"unknown_reasons", kvm->unknown_reasons},
+		{"unknown_vectors", kvm->unknown_vectors},
+		{"userspace", kvm->userspace},
+		{"vms", kvm->vms},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		json_object_set_new(counts, rows[i].name,
+				    json_integer((json_int_t)(rows[i].count & INT64_MAX)));
+	return counts;
+}
+
 static char *make_provenance(const char *path, const struct import_options *options,
 			     const struct import_report *report)
 {
 	const char *amx_tasks = options->amx_tasks ? options->amx_tasks : "";
-	json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:o*, s:b}", "mode", "projected", "tool",
-				 "xfdsim import " XFDSIM_VERSION, "grade",
-				 "estimate: projected from scheduler events", "source_hash",
+	static const char *const grades[] = {
+		[IMPORT_MEASURED] = "measured: accesses of IA32_XFD were recorded",
+		[IMPORT_RESTORED] = "estimate: writes follow from recorded FPU restores",
+		[IMPORT_PROJECTED] = "estimate: projected from scheduler events",
+	};
+	json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:o*, s:b}", "mode",
+				 import_mode_name(report->mode), "tool",
+				 "xfdsim import " XFDSIM_VERSION, "grade", grades[report->mode],
+				 "source_hash",
 				 report->source_hash, "source", json_text(base_name(path)),
 				 "recorded_ticks", report->recorded_ticks);
 	char *text;
@@ -525,6 +693,9 @@ static char *make_provenance(const char *path, const struct import_options *opti
 				      (json_int_t)options->host_hz, "tsc_khz",
 				      (json_int_t)options->tsc_khz));
 	json_object_set_new(json, "counts", counts_to_json(report));
+	json_object_set_new(json, "format", json_string(report->recording.format));
+	if (report->host)
+		json_object_set_new(json, "kvm", kvm_to_json(&report->kvm));
 	if (report->scored)
 		json_object_set_new(
 			json, "score",
@@ -548,6 +719,57 @@ static int check_options(const struct import_options *options, struct xfd_error 
 	return 0;
 }
 
+const char *import_mode_name(enum import_mode mode)
+{
+	static const char *const names[] = {
+		[IMPORT_AUTO] = "auto",
+		[IMPORT_MEASURED] = "measured",
+		[IMPORT_RESTORED] = "restored",
+		[IMPORT_PROJECTED] = "projected",
+	};
+
+	return names[mode];
+}
+
+/* --strict: nothing that was lost or not understood. */
+static int check_strict(const struct import *import, struct xfd_error *err)
+{
+	const struct recording_stats *stats = recording_stats(import->recording);
+
+	if (!import->options->strict)
+		return 0;
+	if (stats->loss_places || stats->overwritten_events)
+		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
+				     "lost events in %" PRIu64 " places (%" PRIu64
+				     " counted, %" PRIu64 " overwritten), which --strict refuses; "
+				     "record with a larger buffer",
+				     stats->loss_places, stats->lost_events,
+				     stats->overwritten_events);
+	if (stats->unparsed)
+		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
+				     "%" PRIu64 " lines cannot be read, which --strict refuses",
+				     stats->unparsed);
+	return 0;
+}
+
+static int finish_host(struct import *import, struct xfd_error *err)
+{
+	struct import_report *report = import->report;
+	uint8_t flags[TRACE_MAX_VCPUS];
+	struct trace_info info;
+	int ret = kvmtrack_finish(import->track, report->recording.last_ns, err);
+
+	report->kvm = *kvmtrack_counts(import->track);
+	if (ret)
+		return ret;
+	kvmtrack_info(import->track, &info, flags);
+	report->nr_vcpus = info.nr_vcpus;
+	if (to_cycles(import, report->duration_ns) > (UINT64_C(1) << 62) / report->nr_vcpus)
+		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
+				     "wanted less than 2^62 cycles of all CPUs together");
+	return 0;
+}
+
 /* What the first pass has found out, beside the spool. */
 static int finish_report(struct import *import, struct xfd_error *err)
 {
@@ -557,17 +779,50 @@ static int finish_report(struct import *import, struct xfd_error *err)
 	recording_hash(import->recording, report->source_hash);
 	report->duration_ns = report->recording.last_ns - report->recording.first_ns;
 	report->recorded_ticks = report->recording.timers != 0;
-	report->scored = report->recording.fpu_activated != 0;
+	report->scored =
+		report->mode == IMPORT_PROJECTED && report->recording.fpu_activated != 0;
 	if (!report->scored)
 		report->score = (struct import_score){0};
 	report->nr_top = (uint32_t)taskname_top(import->names, report->top);
 	report->nr_skipped = (uint32_t)recording_skipped(import->recording, report->skipped);
+	if (import->track)
+		return finish_host(import, err);
+	if (report->mode == IMPORT_MEASURED && !report->xfd_writes)
+		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
+				     "no write of IA32_XFD in the recording: record with -e "
+				     "msr:write_msr -f 'msr==0x1c4', or choose another --mode");
 	for (uint32_t cpu = 0; cpu < TRACE_MAX_VCPUS; cpu++)
 		report->nr_vcpus += import->cpus[cpu].seen;
 	if (to_cycles(import, report->duration_ns) > (UINT64_C(1) << 62) / report->nr_vcpus)
 		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
 				     "wanted less than 2^62 cycles of all CPUs together");
 	return 0;
+}
+
+static int write_host_trace(struct import *import, const char *path, const char *out_path,
+			    struct xfd_error *err)
+{
+	uint8_t flags[TRACE_MAX_VCPUS] = {0};
+	struct trace_info info = {
+		.tsc_khz = import->options->tsc_khz,
+		.vcpu_flags = flags,
+		.provenance = make_provenance(path, import->options, import->report),
+	};
+	struct trace_writer *writer;
+	int ret;
+
+	if (!info.provenance)
+		return xfd_error_set(err, XFD_ERROR_SYSTEM, out_path, 0, -1, "out of memory");
+	kvmtrack_info(import->track, &info, flags);
+	ret = trace_writer_open(out_path, &info, &writer, err);
+	free(info.provenance);
+	if (ret)
+		return ret;
+	ret = kvmtrack_write(import->track, info.tsc_khz, writer, &import->report->events, err);
+	if (!ret)
+		return trace_writer_commit(writer, err);
+	trace_writer_discard(writer);
+	return ret;
 }
 
 static int write_trace(struct import *import, const char *path, const char *out_path,
@@ -579,6 +834,7 @@ static int write_trace(struct import *import, const char *path, const char *out_
 		.tsc_khz = import->options->tsc_khz,
 		.nr_vcpus = report->nr_vcpus,
 		.nr_pcpus = report->nr_vcpus,
+		.armed_start = report->mode == IMPORT_MEASURED,
 		.vcpu_flags = flags,
 		.provenance = make_provenance(path, import->options, report),
 	};
@@ -650,6 +906,8 @@ static void import_free(struct import *import)
 {
 	if (!import)
 		return;
+	kvmtrack_free(import->track);
+	free(import->ahead);
 	spool_free(import->spool);
 	projection_free(import->projection);
 	taskname_table_free(import->names);
@@ -657,9 +915,9 @@ static void import_free(struct import *import)
 	free(import);
 }
 
-int import_recording(const char *path, const struct import_options *options, const char *out_path,
-		     struct import_report *report, const struct import_progress *progress,
-		     struct xfd_error *err)
+int import_recordings(const char *const *paths, size_t nr, const struct import_options *options,
+		      const char *out_path, struct import_report *report,
+		      const struct import_progress *progress, struct xfd_error *err)
 {
 	char *dir = spool_dir(out_path);
 	struct import *import = NULL;
@@ -670,12 +928,12 @@ int import_recording(const char *path, const struct import_options *options, con
 	memset(report, 0, sizeof(*report));
 	import = import_new(options, report, progress);
 	if (!import || !dir) {
-		ret = xfd_error_set(err, XFD_ERROR_SYSTEM, path, 0, -1, "out of memory");
+		ret = xfd_error_set(err, XFD_ERROR_SYSTEM, paths[0], 0, -1, "out of memory");
 		goto out;
 	}
 	ret = taskname_table_new(options->amx_tasks, &import->names, err);
 	if (!ret)
-		ret = recording_open(path, &import->recording, err);
+		ret = recording_open_many(paths, nr, &import->recording, err);
 	if (!ret)
 		ret = projection_new(&import->projection, err);
 	if (!ret)
@@ -683,11 +941,21 @@ int import_recording(const char *path, const struct import_options *options, con
 	if (!ret)
 		ret = read_recording(import, err);
 	if (!ret)
+		ret = check_strict(import, err);
+	if (!ret)
 		ret = finish_report(import, err);
 	if (!ret)
-		ret = write_trace(import, path, out_path, err);
+		ret = import->track ? write_host_trace(import, paths[0], out_path, err)
+				    : write_trace(import, paths[0], out_path, err);
 out:
 	import_free(import);
 	free(dir);
 	return ret;
+}
+
+int import_recording(const char *path, const struct import_options *options, const char *out_path,
+		     struct import_report *report, const struct import_progress *progress,
+		     struct xfd_error *err)
+{
+	return import_recordings(&path, 1, options, out_path, report, progress, err);
 }

@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * DOC: A recording of a scheduler becomes a trace.
+ * DOC: A recording becomes a trace.
  *
- * Every CPU of the recording becomes a vCPU, numbered from 0 in order of CPU numbers, each on
+ * How depends on what was recorded; the mode is printed, stored in the trace's provenance and
+ * said in every report made from it:
+ *
+ * - measured: accesses of IA32_XFD themselves were recorded, by the guest's kernel
+ *   (msr:write_msr) or by its host (kvm events, see traces/kvmtrack.h), or by both.
+ * - restored: loads of FPU registers were recorded (x86_fpu_regs_activated), and which buffers
+ *   have room for tiles; the writes follow by the kernel's rule.
+ * - projected: only the scheduler was recorded; the loads are projected too.
+ *
+ * A host's recording is what traces/kvmtrack.h makes of it. In the others every CPU of the recording becomes a vCPU, numbered from 0 in order of CPU numbers, each on
  * its own pCPU; the clock of all of them starts at the recording's first time stamp. What the
  * tasks do to IA32_XFD is projected (traces/projection.h). What else makes a vCPU exit is
  * assumed:
@@ -29,10 +38,19 @@
 #include <stdint.h>
 
 #include "traces/error.h"
+#include "traces/kvmtrack.h"
 #include "traces/recording.h"
 #include "traces/taskname.h"
 
+enum import_mode {
+	IMPORT_AUTO,      /* the first of the others that the recording's beginning allows */
+	IMPORT_MEASURED,
+	IMPORT_RESTORED,
+	IMPORT_PROJECTED
+};
+
 enum {
+	IMPORT_LOOKAHEAD = 32768, /* events that the choice of the mode is made from */
 	IMPORT_DEFAULT_HZ = 250,          /* CONFIG_HZ of Debian, Ubuntu, SUSE */
 	IMPORT_DEFAULT_HOST_HZ = 250,     /* the same */
 	IMPORT_MAX_HZ = 10000,            /* CONFIG_HZ is 1000 at most */
@@ -45,12 +63,16 @@ enum {
  * @hz:        guest ticks a second where none were recorded, 0 to IMPORT_MAX_HZ; 0 for none
  * @host_hz:   host ticks a second, 0 to IMPORT_MAX_HZ; 0 for none
  * @tsc_khz:   clock of the trace, 1 to 10^8
+ * @mode:      IMPORT_AUTO to let the recording decide
+ * @strict:    refuse a recording that lost events or has lines that cannot be read
  */
 struct import_options {
 	const char *amx_tasks;
 	uint32_t hz;
 	uint32_t host_hz;
 	uint64_t tsc_khz;
+	enum import_mode mode;
+	bool strict;
 };
 
 /**
@@ -89,6 +111,11 @@ struct import_score {
  * @top:             user tasks' names that were switched in most
  * @nr_top:          entries of @top
  * @skipped:         events without use, by name
+ * @mode:            how the trace was made
+ * @host:            measured from a host's recording; @kvm is filled and nothing above but
+ *                   @recording, @source_hash, @nr_vcpus, @duration_ns and @events
+ * @kvm:             what the host's recording held
+ * @unused_writes:   recorded writes of XFD that came too late for the choice of the mode
  * @nr_skipped:      entries of @skipped
  */
 struct import_report {
@@ -110,6 +137,10 @@ struct import_report {
 	uint32_t nr_top;
 	struct skipped_event skipped[RECORDING_SKIPPED_NAMES];
 	uint32_t nr_skipped;
+	enum import_mode mode;
+	bool host;
+	struct kvmtrack_counts kvm;
+	uint64_t unused_writes;
 };
 
 /**
@@ -128,9 +159,24 @@ struct import_progress {
  */
 void import_options_init(struct import_options *options);
 
+/** import_mode_name() - measured, restored or projected; auto. Return: a string constant. */
+const char *import_mode_name(enum import_mode mode);
+
+/**
+ * import_recordings() - Make a trace from a host's trace.dat and those of its guests.
+ * @paths: @nr names, the host's first
+ * @nr:    at least 1
+ *
+ * Everything else, also with one path, is as import_recording().
+ */
+int import_recordings(const char *const *paths, size_t nr, const struct import_options *options,
+		      const char *out_path, struct import_report *report,
+		      const struct import_progress *progress, struct xfd_error *err)
+	__attribute__((warn_unused_result));
+
 /**
  * import_recording() - Make a trace from a recording.
- * @path:     ftrace text, plain or zstd; "-" is standard input
+ * @path:     see recording_open(); "-" is standard input
  * @options:  how
  * @out_path: see trace_writer_open()
  * @report:   filled on success

@@ -541,8 +541,16 @@ static bool parse_x86_fpu(struct cursor c, struct sched_event *event, uint32_t k
 	uint64_t xcomp_bv = 0;
 
 	event->kind = kind;
-	if (SEEK_WORD(&c, "xcomp_bv: ") || SEEK_WORD(&c, "xcomp_bv="))
+	/* The last field, behind the last colon of the kernel's printing. */
+	const char *colon = memrchr(c.p, ':', (size_t)(c.end - c.p)), *word = colon;
+
+	if (colon && BACK_WORD(c.p, &word, "xcomp_bv")) {
+		c.p = colon + 1;
+		take_spaces(&c);
 		take_hex(&c, &xcomp_bv);
+	} else if (SEEK_WORD(&c, "xcomp_bv=")) {
+		take_hex(&c, &xcomp_bv);
+	}
 	event->amx_buffer = (xcomp_bv & XFEATURE_MASK_XTILE_DATA) != 0;
 	return true;
 }

@@ -175,6 +175,49 @@ void projection_switch_in(struct projection *projection, uint32_t cpu, struct gu
 		first_use(here, task, out);
 }
 
+void projection_restored(struct projection *projection, uint32_t cpu, struct guest_task *task,
+			 bool uses_amx, struct projection_out *out)
+{
+	struct guest_cpu *here = &projection->cpus[cpu];
+	bool seen = task->last_cpu >= 0;
+
+	out->nr = out->nr_writes = 0;
+	out->restored = out->first_use = false;
+	if (uses_amx && !seen)
+		task->used_amx = true;
+	restore(here, task, out);
+	if (uses_amx && !task->used_amx)
+		first_use(here, task, out);
+	task->last_cpu = (int32_t)cpu;
+}
+
+void projection_wrote(struct projection *projection, uint32_t cpu, uint64_t value, bool failed,
+		      struct projection_out *out)
+{
+	struct guest_cpu *here = &projection->cpus[cpu];
+
+	out->nr = out->nr_writes = 0;
+	out->restored = out->first_use = false;
+	add_event(out, EVENT_wrxfd, value);
+	if (failed)
+		return;
+	here->armed = (value & XFD_ARMED) != 0;
+	add_event(out, here->armed ? EVENT_tilerelease : EVENT_amx, 0);
+}
+
+void projection_xfd_err(struct projection_out *out, bool write, uint64_t value)
+{
+	out->nr = out->nr_writes = 0;
+	out->restored = out->first_use = false;
+	if (write) {
+		add_event(out, EVENT_wrerr, value);
+		return;
+	}
+	if (value)
+		add_event(out, EVENT_amx, 0);
+	add_event(out, EVENT_rderr, 0);
+}
+
 void projection_lose(struct projection *projection, uint32_t cpu)
 {
 	projection->cpus[cpu].owner = 0;

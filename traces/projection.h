@@ -109,6 +109,39 @@ void projection_switch_out(struct guest_task *task, uint32_t cpu);
 void projection_switch_in(struct projection *projection, uint32_t cpu, struct guest_task *task,
 			  bool uses_amx, struct projection_out *out);
 
+/**
+ * projection_restored() - The kernel says that it has loaded @task's registers on @cpu.
+ * @projection: the guest
+ * @cpu:        below TRACE_MAX_VCPUS
+ * @task:       from projection_task()
+ * @uses_amx:   the buffer has room for tiles
+ * @out:        receives what the guest does
+ *
+ * A task that was loaded before without such a buffer has used AMX for the first time since;
+ * one that is first seen with it did so before the recording.
+ */
+void projection_restored(struct projection *projection, uint32_t cpu, struct guest_task *task,
+			 bool uses_amx, struct projection_out *out);
+
+/**
+ * projection_wrote() - The guest has written IA32_XFD on @cpu.
+ * @projection: the guest
+ * @cpu:        below TRACE_MAX_VCPUS
+ * @value:      written
+ * @failed:     it raised #GP
+ * @out:        receives wrxfd and what follows it
+ */
+void projection_wrote(struct projection *projection, uint32_t cpu, uint64_t value, bool failed,
+		      struct projection_out *out);
+
+/**
+ * projection_xfd_err() - The guest has read or written IA32_XFD_ERR on @cpu.
+ * @out:     receives it; a read is what a #NM handler does first, so it brings its amx along
+ * @write:   it was a write
+ * @value:   written or read
+ */
+void projection_xfd_err(struct projection_out *out, bool write, uint64_t value);
+
 /** projection_forget() - A task has ended; its pid may come again as another task. */
 void projection_forget(struct projection *projection, uint32_t pid);
 

@@ -27,7 +27,7 @@ enum {
 
 /*
  * @unread_line, @unread: the first line that could not be read, for the case that there is
- * nothing else to show. @last_cpu, @last_line: where @stats.last_ns was seen.
+ * nothing else to show. @last_skipped: the entry of @names that was counted last. @last_cpu, @last_line: where @stats.last_ns was seen.
  */
 struct recording {
 	const struct recording_format *format;
@@ -42,6 +42,7 @@ struct recording {
 	uint64_t unread_line;
 	char unread[80];
 	uint32_t nr_names;
+	struct skipped_event *last_skipped;
 	uint64_t others;
 	struct skipped_event names[SKIPPED_SLOTS];
 };
@@ -249,7 +250,7 @@ int recording_open_memory(const char *name, const void *data, size_t len,
 static void count_skipped(struct recording *recording, const char *name, size_t len)
 {
 	uint32_t hash = 2166136261u;
-	struct skipped_event *slot;
+	struct skipped_event *slot = recording->last_skipped;
 
 	recording->stats.skipped++;
 	if (!len) {
@@ -258,6 +259,10 @@ static void count_skipped(struct recording *recording, const char *name, size_t 
 	}
 	if (len >= RECORDING_NAME_BYTES)
 		len = RECORDING_NAME_BYTES - 1;
+	if (slot && !memcmp(slot->name, name, len) && !slot->name[len]) {
+		slot->count++;
+		return;
+	}
 	for (size_t i = 0; i < len; i++)
 		hash = (hash ^ (uint8_t)name[i]) * 16777619u;
 	for (;; hash++) {
@@ -266,6 +271,7 @@ static void count_skipped(struct recording *recording, const char *name, size_t 
 			break;
 		if (!memcmp(slot->name, name, len) && !slot->name[len]) {
 			slot->count++;
+			recording->last_skipped = slot;
 			return;
 		}
 	}
