@@ -257,7 +257,7 @@ static void a_recording_is_counted_line_by_line(void **state)
 	static const char text[] =
 		"# entries-in-buffer/entries-written: 100/150   #P:2\r\n"
 		"\n"
-		"version = 6\n"
+		"version: 6\n"
 		"CPU:1 [LOST 40 EVENTS]\n"
 		"CPU:1 [LOST EVENTS]\n" S(
 			"000001",

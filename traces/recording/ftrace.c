@@ -164,6 +164,20 @@ static void note_file(const char *first, const char *limit, struct sched_event *
 	event->file_len = (uint32_t)(colon - first);
 }
 
+/* What `trace-cmd report` says before the first event, behind a file's name perhaps. */
+static bool is_report_header(const struct cursor *rest)
+{
+	struct cursor c = *rest;
+	const char *name = memmem(c.p, (size_t)(c.end - c.p), ".dat: ", 6);
+	uint64_t number;
+
+	if (name)
+		c.p = name + 6;
+	if (!TAKE_WORD(&c, "cpus=") && !TAKE_WORD(&c, "version = "))
+		return false;
+	return take_number(&c, &number) && c.p == c.end;
+}
+
 enum ftrace_line ftrace_parse_line(const char *line, size_t len, struct sched_event *event,
 				   const char **name, size_t *name_len, const char **wanted)
 {
@@ -203,7 +217,7 @@ enum ftrace_line ftrace_parse_line(const char *line, size_t len, struct sched_ev
 		if (ret == FTRACE_LINE_BAD)
 			return ret;
 	}
-	return FTRACE_LINE_UNPARSED;
+	return is_report_header(&whole) ? FTRACE_LINE_COMMENT : FTRACE_LINE_UNPARSED;
 }
 
 const struct recording_format recording_format_ftrace = {
