@@ -679,9 +679,11 @@ static char *make_provenance(const char *path, const struct import_options *opti
 		[IMPORT_RESTORED] = "estimate: writes follow from recorded FPU restores",
 		[IMPORT_PROJECTED] = "estimate: projected from scheduler events",
 	};
+	const char *origin = report->recording.origin;
 	json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:o*, s:b}", "mode",
-				 import_mode_name(report->mode), "tool",
-				 "xfdsim import " XFDSIM_VERSION, "grade", grades[report->mode],
+				 origin ? origin : import_mode_name(report->mode), "tool",
+				 "xfdsim import " XFDSIM_VERSION, "grade",
+				 origin ? "as the trace that was exported" : grades[report->mode],
 				 "source_hash",
 				 report->source_hash, "source", json_text(base_name(path)),
 				 "recorded_ticks", report->recorded_ticks);

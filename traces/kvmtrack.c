@@ -195,7 +195,7 @@ static int put_write(struct kvmtrack *track, struct thread *t, uint64_t value, b
 {
 	int ret = put(track, t, EVENT_wrxfd, value, err);
 
-	if (ret || failed)
+	if (ret || failed || value == t->xfd)
 		return ret;
 	t->xfd = value;
 	return put(track, t, value & XFD_ARMED ? EVENT_tilerelease : EVENT_amx, 0, err);

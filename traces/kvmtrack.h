@@ -21,8 +21,8 @@
  *   Unless the exit was an external interrupt, which preempt stands for, the exit goes first.
  *
  * A read of XFD after an exit that shows another value than was known is a write that the host
- * did not see: one of at least that many. A recorded wrxfd 0 is followed by amx, one that arms
- * by tilerelease, because the guest's XRSTORS follows (an assumption; no recording shows it).
+ * did not see: one of at least that many. A write that clears XFD is followed by amx, one that
+ * arms it by tilerelease, because the guest's XRSTORS follows (assumed; no recording shows it).
  * Where events were lost, the threads that were on that CPU start anew.
  *
  * Source: vcpu_enter_guest(), handle_fastpath_set_msr_irqoff(), kvm_emulate_wrmsr(),

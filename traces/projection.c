@@ -199,7 +199,7 @@ void projection_wrote(struct projection *projection, uint32_t cpu, uint64_t valu
 	out->nr = out->nr_writes = 0;
 	out->restored = out->first_use = false;
 	add_event(out, EVENT_wrxfd, value);
-	if (failed)
+	if (failed || here->armed == !!(value & XFD_ARMED))
 		return;
 	here->armed = (value & XFD_ARMED) != 0;
 	add_event(out, here->armed ? EVENT_tilerelease : EVENT_amx, 0);

@@ -158,6 +158,7 @@ static int open_binary(const struct recording_format *format, const char *const 
 	}
 	recording->stats.format = format->name;
 	recording->stats.bits = format->bits(recording->reader);
+	recording->stats.origin = format->origin(recording->reader);
 	*recordingp = recording;
 	return 0;
 }

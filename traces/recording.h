@@ -173,6 +173,7 @@ struct skipped_event {
  * @by_kind:            events by enum sched_event_kind, the four above included
  * @plugin_prints:      VM-exits whose printing leaves out vCPU and interruption information
  * @format:             "ftrace", "perf" or "tracedat"
+ * @origin:             the mode of the trace that the recording is an export of; NULL for none
  * @bits:               32 when the recorded kernel is known to be of 32 bits, else 0
  * @first_ns:           time of the first event
  * @last_ns:            time of the last event
@@ -192,6 +193,7 @@ struct recording_stats {
 	uint64_t by_kind[NR_SCHED_EVENT_KINDS];
 	uint64_t plugin_prints;
 	const char *format;
+	const char *origin;
 	uint32_t bits;
 	uint64_t first_ns;
 	uint64_t last_ns;

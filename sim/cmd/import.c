@@ -172,9 +172,9 @@ static void print_host_text(FILE *out, const struct args *args, const char *outp
 		args->recordings[0], output, r->nr_vcpus, r->nr_vcpus == 1 ? "" : "s",
 		k->vms > 1 ? "at least " : "", k->vms, k->vms == 1 ? "" : "s",
 		(double)r->duration_ns / 1e9, table_number(r->events, a));
-	fprintf(out, "measured on the host: %s VM-exits, %s on the fastpath, %s to userspace, "
+	fprintf(out, "%s on the host: %s VM-exits, %s on the fastpath, %s to userspace, "
 		     "%s HLT",
-		table_number(k->exits, a), table_number(k->fastpath, b),
+		r->recording.origin ? r->recording.origin : "measured", table_number(k->exits, a), table_number(k->fastpath, b),
 		table_number(k->userspace, c), table_number(k->halts, (char[TABLE_NUMBER_LEN]){0}));
 	fprintf(out, "; %s preemptions, %s moves\n", table_number(k->preempts, a),
 		table_number(k->moves, b));
@@ -270,6 +270,9 @@ static void warn(const struct args *args, const struct import_report *r)
 			 r->top[i].name);
 	cli_clean(names);
 	warn_host(r);
+	if (r->recording.origin)
+		cli_warn("the recording is an export of a %s trace, which its import is too",
+			 r->recording.origin);
 	if (r->recording.by_kind[SCHED_EVENT_KVM_FOREIGN])
 		cli_warn("the VM-exits in the recording are not those of an Intel processor (arm64 or "
 			 "AMD): only the schedule is used");

@@ -552,6 +552,18 @@ static void progress(const void *reader, uint64_t *done, uint64_t *total)
 	*total = 0;
 }
 
+static const char *origin(const void *reader)
+{
+	static const char *const modes[] = {"mode_measured",  "mode_restored", "mode_projected",
+					    "mode_synthetic", "mode_scenario", "mode_unknown"};
+	struct tep_handle *tep = ((const struct tracedat *)reader)->buffers[0].tep;
+
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+		if (tep_find_event_by_name(tep, "xfdsim", modes[i]))
+			return modes[i] + strlen("mode_");
+	return NULL;
+}
+
 static uint32_t bits(const void *reader)
 {
 	return ((const struct tracedat *)reader)->bits;
@@ -565,6 +577,7 @@ const struct recording_format recording_format_tracedat = {
 	.next = next,
 	.hash = hash,
 	.progress = progress,
+	.origin = origin,
 	.bits = bits,
 	.close = close_tracedat,
 };

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/cli.h"
+#include "traces/export.h"
+
+struct args {
+	const char *trace;
+	const char *output;
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct args *args = state->input;
+
+	switch (key) {
+	case 'o':
+		args->output = arg;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (args->trace)
+			cli_usage(state, "one trace at a time");
+		args->trace = arg;
+		return 0;
+	case ARGP_KEY_END:
+		if (!args->trace)
+			cli_usage(state, "which trace?");
+		if (!args->output)
+			cli_usage(state, "where to? add -o FILE.dat");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+int cmd_export(int argc, char **argv)
+{
+	static const struct argp_option options[] = {
+		{"output", 'o', "FILE.dat", 0, "Where the recording goes", 0},
+		{0},
+	};
+	const struct argp argp = {
+		.options = options,
+		.parser = parse,
+		.args_doc = "TRACE",
+		.doc = "Write TRACE as a trace.dat (version 6) that trace-cmd and KernelShark open: the "
+		       "recording that a host would have made if it had intercepted every access of "
+		       "IA32_XFD in no time. Importing it gives the trace back."
+		       "\vExample: xfdsim export guest.xft -o guest.dat && trace-cmd report guest.dat",
+	};
+	struct xfd_error err = {0};
+	struct args args = {0};
+	uint64_t nr;
+
+	cli_parse(&argp, argc, argv, &args);
+	if (export_tracedat(args.trace, args.output, &nr, &err))
+		return cli_fail(&err);
+	if (strcmp(args.output, "-"))
+		printf("%s -> %s: %" PRIu64 " events\n", args.trace, args.output, nr);
+	return XFDSIM_OK;
+}
