@@ -220,8 +220,8 @@ static int show_event(struct timeline *t, const struct trace_event *event,
 static int show_holder(struct timeline *t, uint32_t pcpu, uint64_t at, struct xfd_error *err)
 {
 	uint32_t holder = t->machine.pcpus[pcpu].vcpu;
-	struct timeline_slice slice = {.track = TRACK_PCPU, .number = pcpu,
-				       .start = t->since[pcpu]};
+	struct timeline_slice slice = {
+		.track = TRACK_PCPU, .number = pcpu, .start = t->since[pcpu]};
 	char name[32];
 	int ret = 0;
 
@@ -282,7 +282,8 @@ static int take_event(struct timeline *t, const struct trace_reader *reader, siz
 	if (status != MACHINE_OK && status != MACHINE_SKIPPED) {
 		trace_reader_locate(reader, in_block, &where);
 		return xfd_error_set(err, XFD_ERROR_INPUT, where.source, where.line, where.offset,
-				     "%s of vCPU %" PRIu32 " cannot happen (policy %s, kernel %s): %s",
+				     "%s of vCPU %" PRIu32
+				     " cannot happen (policy %s, kernel %s): %s",
 				     event_name((enum event_kind)event->kind), event->vcpu,
 				     t->config.policy->name, t->config.kernel->name,
 				     machine_status_text(status));
@@ -294,7 +295,7 @@ static int take_event(struct timeline *t, const struct trace_reader *reader, siz
 	came = t->machine.vcpus[event->vcpu].pcpu;
 	if (!ret && !off)
 		ret = show_holder(t, left, t->now[event->vcpu], err);
-	t->off[event->vcpu] = event->kind == EVENT_hlt	     ? OFF_HALTED
+	t->off[event->vcpu] = event->kind == EVENT_hlt       ? OFF_HALTED
 			      : event->kind == EVENT_preempt ? OFF_PREEMPTED
 							     : OFF_NO;
 	return ret ? ret : show_counters(t, event->vcpu, came, err);
@@ -354,7 +355,8 @@ int timeline_write(const char *path, const struct timeline_options *options, con
 	int ret = trace_reader_open(path, &reader, err);
 
 	*totals = (struct timeline_totals){0};
-	snprintf(title, sizeof(title), "policy %s, kernel %s, profile %s; one tick is one TSC cycle",
+	snprintf(title, sizeof(title),
+		 "policy %s, kernel %s, profile %s; one tick is one TSC cycle",
 		 options->run->policy->name, options->run->kernel->name, options->profile->name);
 	if (!ret)
 		ret = outfile_open(out_path, &t.out, err);

@@ -113,7 +113,8 @@ struct timeline_slice {
 struct timeline_writer {
 	int (*begin)(struct outfile *out, const struct trace_info *info, const char *title,
 		     struct xfd_error *err);
-	int (*slice)(struct outfile *out, const struct timeline_slice *slice, struct xfd_error *err);
+	int (*slice)(struct outfile *out, const struct timeline_slice *slice,
+		     struct xfd_error *err);
 	int (*counter)(struct outfile *out, enum timeline_track track, uint32_t number, uint64_t at,
 		       uint64_t value, struct xfd_error *err);
 	int (*end)(struct outfile *out, struct xfd_error *err);

@@ -45,8 +45,8 @@ static int event_args(struct outfile *out, const struct timeline_slice *s, struc
 	if (!s->event)
 		return outfile_printf(out, err, "\"args\":{\"cycles\":%" PRIu64 "}}", s->cycles);
 	return outfile_printf(out, err,
-			      "\"args\":{\"event\":%" PRIu64 ",\"what\":\"%s %s\",\"cycles\":%" PRIu64
-			      ",\"steps\":\"%s\"}}",
+			      "\"args\":{\"event\":%" PRIu64
+			      ",\"what\":\"%s %s\",\"cycles\":%" PRIu64 ",\"steps\":\"%s\"}}",
 			      s->index, event_name((enum event_kind)s->event->kind),
 			      timeline_arg(s->event, arg), s->cycles,
 			      path_text(&s->result->log, text));
@@ -88,7 +88,8 @@ static int counter(struct outfile *out, enum timeline_track track, uint32_t numb
 
 	return outfile_printf(out, err,
 			      ",\n{\"ph\":\"C\",\"pid\":%d,\"name\":\"%s %" PRIu32
-			      "\",\"ts\":%" PRIu64 ".%03" PRIu64 ",\"args\":{\"value\":%" PRIu64 "}}",
+			      "\",\"ts\":%" PRIu64 ".%03" PRIu64 ",\"args\":{\"value\":%" PRIu64
+			      "}}",
 			      track == TRACK_VCPU_XFD ? PID_VCPUS : PID_PCPUS, names[track], number,
 			      US(at), value);
 }

@@ -146,11 +146,11 @@ static int begin(struct outfile *out, const struct trace_info *info, const char 
 	if (!ret)
 		ret = put_tracks(out, TRACK_PCPU, info->nr_pcpus, 3, "pCPU", false, err);
 	if (!ret)
-		ret = put_tracks(out, TRACK_PCPU_CACHE, info->nr_pcpus, 3, "xfd_state of pCPU", true,
-				 err);
-	if (!ret)
-		ret = put_tracks(out, TRACK_PCPU_STALE, info->nr_pcpus, 3, "stale xfd_state of pCPU",
+		ret = put_tracks(out, TRACK_PCPU_CACHE, info->nr_pcpus, 3, "xfd_state of pCPU",
 				 true, err);
+	if (!ret)
+		ret = put_tracks(out, TRACK_PCPU_STALE, info->nr_pcpus, 3,
+				 "stale xfd_state of pCPU", true, err);
 	return ret;
 }
 

@@ -22,8 +22,8 @@ static int slice(struct outfile *out, const struct timeline_slice *s, struct xfd
 	if (s->track != TRACK_VCPU)
 		return 0;
 	if (!s->event)
-		return outfile_printf(out, err, "%8s %12" PRIu64 " v%-3" PRIu32 " %s %" PRIu64 "\n", "",
-				      s->start, s->number, s->name, s->cycles);
+		return outfile_printf(out, err, "%8s %12" PRIu64 " v%-3" PRIu32 " %s %" PRIu64 "\n",
+				      "", s->start, s->number, s->name, s->cycles);
 	timeline_arg(s->event, arg);
 	ret = outfile_printf(out, err, "%8" PRIu64 " %12" PRIu64 " v%-3" PRIu32 " %s%s%s", s->index,
 			     s->start, s->number, event_name((enum event_kind)s->event->kind),
@@ -44,8 +44,8 @@ static int counter(struct outfile *out, enum timeline_track track, uint32_t numb
 					    [TRACK_PCPU_CACHE] = "xfd_state of p",
 					    [TRACK_PCPU_STALE] = "stale xfd_state of p"};
 
-	return outfile_printf(out, err, "%8s %12" PRIu64 "      %s%" PRIu32 " = 0x%" PRIx64 "\n", "",
-			      at, names[track], number, value);
+	return outfile_printf(out, err, "%8s %12" PRIu64 "      %s%" PRIu32 " = 0x%" PRIx64 "\n",
+			      "", at, names[track], number, value);
 }
 
 static int end(struct outfile *out, struct xfd_error *err)

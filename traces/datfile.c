@@ -68,11 +68,10 @@ struct datfile {
 	struct cpu cpus[];
 };
 
-static const char header_page[] =
-	"\tfield: u64 timestamp;\toffset:0;\tsize:8;\tsigned:0;\n"
-	"\tfield: local_t commit;\toffset:8;\tsize:8;\tsigned:1;\n"
-	"\tfield: int overwrite;\toffset:8;\tsize:1;\tsigned:1;\n"
-	"\tfield: char data;\toffset:16;\tsize:4080;\tsigned:0;\n";
+static const char header_page[] = "\tfield: u64 timestamp;\toffset:0;\tsize:8;\tsigned:0;\n"
+				  "\tfield: local_t commit;\toffset:8;\tsize:8;\tsigned:1;\n"
+				  "\tfield: int overwrite;\toffset:8;\tsize:1;\tsigned:1;\n"
+				  "\tfield: char data;\toffset:16;\tsize:4080;\tsigned:0;\n";
 static const char header_event[] = "# compressed entry header\n"
 				   "\ttype_len    :    5 bits\n"
 				   "\ttime_delta  :   27 bits\n"
@@ -253,7 +252,8 @@ int datfile_put(struct datfile *dat, uint32_t cpu, uint64_t time, uint32_t pid, 
 		if (event->fields[i].size <= 8)
 			store(at, values[i].number, event->fields[i].size);
 		else if (values[i].text)
-			memcpy(at, values[i].text, strnlen(values[i].text, event->fields[i].size - 1u));
+			memcpy(at, values[i].text,
+			       strnlen(values[i].text, event->fields[i].size - 1u));
 	}
 	return put_record(dat, cpu, time, data, event->size, err);
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,10 +34,14 @@ static const char exit_print[] =
 	"), REC->guest_rip, REC->info1, REC->info2, REC->intr_info, REC->error_code";
 
 static const struct datfile_field exit_fields[] = {
-	{"unsigned int exit_reason", 4, false}, {"unsigned long guest_rip", 8, false},
-	{"u32 isa", 4, false},			{"u64 info1", 8, false},
-	{"u64 info2", 8, false},		{"u32 intr_info", 4, false},
-	{"u32 error_code", 4, false},		{"unsigned int vcpu_id", 4, false},
+	{"unsigned int exit_reason", 4, false},
+	{"unsigned long guest_rip", 8, false},
+	{"u32 isa", 4, false},
+	{"u64 info1", 8, false},
+	{"u64 info2", 8, false},
+	{"u32 intr_info", 4, false},
+	{"u32 error_code", 4, false},
+	{"unsigned int vcpu_id", 4, false},
 };
 static const struct datfile_field entry_fields[] = {
 	{"unsigned int vcpu_id", 4, false},
@@ -59,9 +64,10 @@ static const struct datfile_field msr_fields[] = {
 	{"int failed", 4, true},
 };
 static const struct datfile_field switch_fields[] = {
-	{"char prev_comm[16]", 16, false}, {"pid_t prev_pid", 4, true}, {"int prev_prio", 4, true},
-	{"long prev_state", 8, true},	   {"char next_comm[16]", 16, false},
-	{"pid_t next_pid", 4, true},	   {"int next_prio", 4, true},
+	{"char prev_comm[16]", 16, false}, {"pid_t prev_pid", 4, true},
+	{"int prev_prio", 4, true},        {"long prev_state", 8, true},
+	{"char next_comm[16]", 16, false}, {"pid_t next_pid", 4, true},
+	{"int next_prio", 4, true},
 };
 static const struct datfile_field own_fields[] = {
 	{"u32 kind", 4, false},
@@ -75,7 +81,8 @@ static const struct datfile_field own_fields[] = {
  * what the last write implies: @implied, an event kind, or NR_EVENT_KINDS. By pCPU: @last_ns,
  * and who runs there: @current.
  */
-struct export {
+struct export
+{
 	struct datfile *dat;
 	const struct trace_info *info;
 	uint16_t kvm_exit;
@@ -100,21 +107,21 @@ static const char *mode_of(const struct trace_info *info)
 {
 	static const char *const modes[] = {"measured", "restored", "projected", "synthetic",
 					    "scenario"};
-	const char *unknown = "unknown";
-	char pair[64];
+	json_t *root = json_loads(info->provenance, 0, NULL);
+	const char *mode = json_string_value(json_object_get(root, "mode"));
+	const char *known = "unknown";
 
-	for (size_t i = 0; i < NR(modes); i++) {
-		snprintf(pair, sizeof(pair), "\"mode\":\"%s\"", modes[i]);
-		if (strstr(info->provenance, pair))
-			return modes[i];
-	}
-	return unknown;
+	for (size_t i = 0; mode && i < NR(modes); i++)
+		if (!strcmp(mode, modes[i]))
+			known = modes[i];
+	json_decref(root);
+	return known;
 }
 
 static void define_events(struct export *x)
 {
-	x->kvm_exit = datfile_define(x->dat, "kvm", "kvm_exit", exit_fields, NR(exit_fields),
-				     exit_print);
+	x->kvm_exit =
+		datfile_define(x->dat, "kvm", "kvm_exit", exit_fields, NR(exit_fields), exit_print);
 	x->kvm_entry = datfile_define(x->dat, "kvm", "kvm_entry", entry_fields, NR(entry_fields),
 				      "\"vcpu %u, rip 0x%lx\", REC->vcpu_id, REC->rip");
 	x->kvm_msr = datfile_define(x->dat, "kvm", "kvm_msr", kvm_msr_fields, NR(kvm_msr_fields),
@@ -127,7 +134,8 @@ static void define_events(struct export *x)
 				     "\" #GP\" : \"\"");
 	x->sched_switch = datfile_define(
 		x->dat, "sched", "sched_switch", switch_fields, NR(switch_fields),
-		"\"prev_comm=%s prev_pid=%d prev_prio=%d prev_state=%s ==> next_comm=%s next_pid=%d "
+		"\"prev_comm=%s prev_pid=%d prev_prio=%d prev_state=%s ==> next_comm=%s "
+		"next_pid=%d "
 		"next_prio=%d\", REC->prev_comm, REC->prev_pid, REC->prev_prio, "
 		"(REC->prev_state & 1) ? \"S\" : \"R\", REC->next_comm, REC->next_pid, "
 		"REC->next_prio");
@@ -135,9 +143,10 @@ static void define_events(struct export *x)
 	snprintf(x->mode, sizeof(x->mode), "mode_%.40s", mode_of(x->info));
 	datfile_define(x->dat, "xfdsim", x->mode, own_fields, NR(own_fields), "\"\"");
 	_Static_assert(EVENT_amx == 5 && EVENT_tilerelease == 7, "the numbers in the text below");
-	x->own = datfile_define(x->dat, "xfdsim", "guest", own_fields, NR(own_fields),
-				"\"vcpu %u %s\", REC->vcpu, __print_symbolic(REC->kind, {5, \"amx\"}, "
-				"{7, \"tilerelease\"})");
+	x->own = datfile_define(
+		x->dat, "xfdsim", "guest", own_fields, NR(own_fields),
+		"\"vcpu %u %s\", REC->vcpu, __print_symbolic(REC->kind, {5, \"amx\"}, "
+		"{7, \"tilerelease\"})");
 }
 
 static uint32_t tid_of(uint32_t vcpu)
@@ -176,8 +185,8 @@ static uint64_t moment(struct export *x, uint32_t vcpu, uint32_t pcpu)
 static int put_exit(struct export *x, uint32_t vcpu, uint32_t reason, uint32_t intr_info,
 		    struct xfd_error *err)
 {
-	const struct datfile_value values[] = {{reason, NULL}, {0, NULL},	  {1, NULL},
-					       {0, NULL},      {0, NULL},	  {intr_info, NULL},
+	const struct datfile_value values[] = {{reason, NULL}, {0, NULL},   {1, NULL},
+					       {0, NULL},      {0, NULL},   {intr_info, NULL},
 					       {0, NULL},      {vcpu, NULL}};
 
 	return datfile_put(x->dat, x->pcpu[vcpu], moment(x, vcpu, x->pcpu[vcpu]), tid_of(vcpu),

@@ -361,8 +361,8 @@ struct beginning {
 
 static void note_beginning(struct beginning *b, const struct sched_event *event)
 {
-	b->kvm += !event->source && (event->kind == SCHED_EVENT_KVM_ENTRY ||
-				     event->kind == SCHED_EVENT_KVM_EXIT);
+	b->kvm += !event->source &&
+		  (event->kind == SCHED_EVENT_KVM_ENTRY || event->kind == SCHED_EVENT_KVM_EXIT);
 	b->foreign += event->kind == SCHED_EVENT_KVM_FOREIGN;
 	b->xfd_writes += event->kind == SCHED_EVENT_MSR_WRITE && event->msr == MSR_IA32_XFD;
 	b->amx_buffers += event->kind == SCHED_EVENT_FPU_ACTIVATED && event->amx_buffer;
@@ -375,19 +375,21 @@ static int choose_mode(struct import *import, const struct beginning *b, struct 
 
 	if (mode == IMPORT_AUTO)
 		mode = b->kvm || b->xfd_writes ? IMPORT_MEASURED
-		       : b->amx_buffers	       ? IMPORT_RESTORED
+		       : b->amx_buffers        ? IMPORT_RESTORED
 					       : IMPORT_PROJECTED;
 	import->report->mode = mode;
 	import->report->host = mode == IMPORT_MEASURED && b->kvm;
 	if (mode == IMPORT_MEASURED && stats->bits == 32)
-		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
-				     "recorded on a 32-bit kernel, which has no AMX to measure; its "
-				     "schedule can be used with --mode projected");
+		return xfd_error_set(
+			err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
+			"recorded on a 32-bit kernel, which has no AMX to measure; its "
+			"schedule can be used with --mode projected");
 	if (mode == IMPORT_MEASURED && !b->kvm && b->foreign)
-		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
-				     "its VM-exits are not those of an Intel processor (arm64 or AMD), "
-				     "nothing of IA32_XFD can be measured; its schedule can be used "
-				     "with --mode projected");
+		return xfd_error_set(
+			err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
+			"its VM-exits are not those of an Intel processor (arm64 or AMD), "
+			"nothing of IA32_XFD can be measured; its schedule can be used "
+			"with --mode projected");
 	return import->report->host
 		       ? kvmtrack_new(import->spool, import->names, &import->track, err)
 		       : 0;
@@ -680,13 +682,13 @@ static char *make_provenance(const char *path, const struct import_options *opti
 		[IMPORT_PROJECTED] = "estimate: projected from scheduler events",
 	};
 	const char *origin = report->recording.origin;
-	json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:o*, s:b}", "mode",
-				 origin ? origin : import_mode_name(report->mode), "tool",
-				 "xfdsim import " XFDSIM_VERSION, "grade",
-				 origin ? "as the trace that was exported" : grades[report->mode],
-				 "source_hash",
-				 report->source_hash, "source", json_text(base_name(path)),
-				 "recorded_ticks", report->recorded_ticks);
+	json_t *json =
+		json_pack("{s:s, s:s, s:s, s:s, s:o*, s:b}", "mode",
+			  origin ? origin : import_mode_name(report->mode), "tool",
+			  "xfdsim import " XFDSIM_VERSION, "grade",
+			  origin ? "as the trace that was exported" : grades[report->mode],
+			  "source_hash", report->source_hash, "source", json_text(base_name(path)),
+			  "recorded_ticks", report->recorded_ticks);
 	char *text;
 
 	json_object_set_new(json, "options",
@@ -781,8 +783,7 @@ static int finish_report(struct import *import, struct xfd_error *err)
 	recording_hash(import->recording, report->source_hash);
 	report->duration_ns = report->recording.last_ns - report->recording.first_ns;
 	report->recorded_ticks = report->recording.timers != 0;
-	report->scored =
-		report->mode == IMPORT_PROJECTED && report->recording.fpu_activated != 0;
+	report->scored = report->mode == IMPORT_PROJECTED && report->recording.fpu_activated != 0;
 	if (!report->scored)
 		report->score = (struct import_score){0};
 	report->nr_top = (uint32_t)taskname_top(import->names, report->top);

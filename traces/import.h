@@ -11,10 +11,10 @@
  *   have room for tiles; the writes follow by the kernel's rule.
  * - projected: only the scheduler was recorded; the loads are projected too.
  *
- * A host's recording is what traces/kvmtrack.h makes of it. In the others every CPU of the recording becomes a vCPU, numbered from 0 in order of CPU numbers, each on
- * its own pCPU; the clock of all of them starts at the recording's first time stamp. What the
- * tasks do to IA32_XFD is projected (traces/projection.h). What else makes a vCPU exit is
- * assumed:
+ * A host's recording is what traces/kvmtrack.h makes of it. In the others every CPU of the
+ * recording becomes a vCPU, numbered from 0 in order of CPU numbers, each on its own pCPU; the
+ * clock of all of them starts at the recording's first time stamp. What the tasks do to IA32_XFD is
+ * projected (traces/projection.h). What else makes a vCPU exit is assumed:
  *
  * - Boot: wrxfd 0x40000 and xsetbv, at time 0.
  * - Idle is HLT: a switch to pid 0 is hlt, the next sign of life is wake. A CPU whose first
@@ -43,14 +43,14 @@
 #include "traces/taskname.h"
 
 enum import_mode {
-	IMPORT_AUTO,      /* the first of the others that the recording's beginning allows */
+	IMPORT_AUTO, /* the first of the others that the recording's beginning allows */
 	IMPORT_MEASURED,
 	IMPORT_RESTORED,
 	IMPORT_PROJECTED
 };
 
 enum {
-	IMPORT_LOOKAHEAD = 32768, /* events that the choice of the mode is made from */
+	IMPORT_LOOKAHEAD = 32768,         /* events that the choice of the mode is made from */
 	IMPORT_DEFAULT_HZ = 250,          /* CONFIG_HZ of Debian, Ubuntu, SUSE */
 	IMPORT_DEFAULT_HOST_HZ = 250,     /* the same */
 	IMPORT_MAX_HZ = 10000,            /* CONFIG_HZ is 1000 at most */

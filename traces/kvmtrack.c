@@ -7,6 +7,7 @@
 #include "traces/kvmtrack.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -160,8 +161,8 @@ static int put(struct kvmtrack *track, const struct thread *t, enum event_kind k
 }
 
 /* A vCPU whose CPU is another's home starts on a pCPU of its own and moves at once. */
-static int new_thread(struct kvmtrack *track, const struct sched_event *event,
-		      struct thread **tp, struct xfd_error *err)
+static int new_thread(struct kvmtrack *track, const struct sched_event *event, struct thread **tp,
+		      struct xfd_error *err)
 {
 	struct thread *t;
 	int ret;
@@ -357,8 +358,8 @@ static int take_exit(struct kvmtrack *track, struct thread *t, const struct sche
 	/* WRMSR with an immediate names its MSR in the exit qualification. */
 	if (event->reason == EXIT_MSR_WRITE_IMM || event->reason == EXIT_MSR_READ_IMM) {
 		t->pending.msr = (uint32_t)event->info1;
-		t->pending.has_msr = t->pending.msr != MSR_IA32_XFD &&
-				     t->pending.msr != MSR_IA32_XFD_ERR;
+		t->pending.has_msr =
+			t->pending.msr != MSR_IA32_XFD && t->pending.msr != MSR_IA32_XFD_ERR;
 	}
 	return ret;
 }
@@ -436,7 +437,9 @@ static enum task_class class_of(struct kvmtrack *track, const struct sched_event
 {
 	struct taskname *name;
 
-	if (!event->next_pid || find_thread(track, event->next_pid))
+	/* One that has not entered a guest yet is known by the name QEMU gives. */
+	if (!event->next_pid || find_thread(track, event->next_pid) ||
+	    !fnmatch("CPU */KVM", event->next_comm, 0))
 		return TASK_K;
 	name = taskname_get(track->names, event->next_comm, NULL);
 	if (taskname_kernel(name))
@@ -456,7 +459,8 @@ static int switch_out(struct kvmtrack *track, struct thread *t, const struct sch
 	}
 	if (t->in_guest) {
 		leave_guest(track, t, event->time_ns);
-		*p = (struct pending){.open = true, .reason = EXIT_EXTERNAL_INTERRUPT,
+		*p = (struct pending){.open = true,
+				      .reason = EXIT_EXTERNAL_INTERRUPT,
 				      .since_ns = event->time_ns};
 	}
 	t->cpu = event->cpu;
@@ -773,8 +777,7 @@ static int evict(struct playback *play, uint32_t pcpu, struct xfd_error *err)
 		ret = emit(play, vcpu, play->last_cycles[vcpu], EVENT_wake, EVENT_SAME_PCPU, err);
 	play->state[vcpu] = PLAY_OUT;
 	play->holder[pcpu] = NO_THREAD;
-	return ret ? ret
-		   : emit(play, vcpu, play->last_cycles[vcpu], EVENT_preempt, TASK_K, err);
+	return ret ? ret : emit(play, vcpu, play->last_cycles[vcpu], EVENT_preempt, TASK_K, err);
 }
 
 static int place(struct playback *play, uint32_t vcpu, uint64_t cycles, uint32_t pcpu,

@@ -388,7 +388,8 @@ static bool parse_exit(struct cursor c, struct sched_event *event)
 	if (event->reason == RECORDING_UNKNOWN_REASON)
 		event->kind = SCHED_EVENT_KVM_FOREIGN;
 	if (TAKE_WORD(&c, " info ")) {
-		if (!take_hex(&c, &event->info1) || !take_char(&c, ' ') || !take_hex(&c, &event->info2))
+		if (!take_hex(&c, &event->info1) || !take_char(&c, ' ') ||
+		    !take_hex(&c, &event->info2))
 			return false;
 	} else {
 		if (!TAKE_WORD(&c, " info1 ") || !take_hex(&c, &event->info1) ||
@@ -455,7 +456,8 @@ static bool parse_msr(struct cursor c, struct sched_event *event, uint32_t kind)
 		    !RAW_FIELD(&c, " failed=", false, &failed))
 			return false;
 	} else {
-		if (!take_hex(&c, &msr) || !TAKE_WORD(&c, ", value ") || !take_hex(&c, &event->value))
+		if (!take_hex(&c, &msr) || !TAKE_WORD(&c, ", value ") ||
+		    !take_hex(&c, &event->value))
 			return false;
 		failed = SEEK_WORD(&c, "#GP");
 	}
@@ -492,10 +494,9 @@ static bool parse_inject(struct cursor c, struct sched_event *event)
 	static const struct {
 		const char *name;
 		uint32_t vector;
-	} names[] = {{"#DE", 0},  {"#DB", 1},  {"#BP", 3},  {"#OF", 4},	 {"#BR", 5},
-		     {"#UD", 6},  {"#NM", 7},  {"#DF", 8},  {"#TS", 10}, {"#NP", 11},
-		     {"#SS", 12}, {"#GP", 13}, {"#PF", 14}, {"#MF", 16}, {"#AC", 17},
-		     {"#MC", 18}};
+	} names[] = {{"#DE", 0},  {"#DB", 1},  {"#BP", 3},  {"#OF", 4},  {"#BR", 5},  {"#UD", 6},
+		     {"#NM", 7},  {"#DF", 8},  {"#TS", 10}, {"#NP", 11}, {"#SS", 12}, {"#GP", 13},
+		     {"#PF", 14}, {"#MF", 16}, {"#AC", 17}, {"#MC", 18}};
 	uint64_t vector;
 
 	event->kind = SCHED_EVENT_KVM_INJECT;

@@ -199,8 +199,8 @@ static int open_stdin_binary(struct infile *in, const struct recording_format *f
 				     "cannot make a temporary file: %s", strerror(errno));
 	while (!(ret = infile_read(in, buffer, sizeof(buffer), &got, err)) && got)
 		if (write(fd, buffer, got) != (ssize_t)got) {
-			ret = xfd_error_set(err, XFD_ERROR_SYSTEM, dir && *dir ? dir : "/tmp", 0, -1,
-					    "cannot keep standard input: %s", strerror(errno));
+			ret = xfd_error_set(err, XFD_ERROR_SYSTEM, dir && *dir ? dir : "/tmp", 0,
+					    -1, "cannot keep standard input: %s", strerror(errno));
 			break;
 		}
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
@@ -473,7 +473,8 @@ int recording_next(struct recording *recording, struct sched_event *event, struc
 		if (!ret)
 			return check_end(recording, err);
 		recording->stats.lines++;
-		switch (recording->format->parse_line(line, len, event, &name, &name_len, &wanted)) {
+		switch (recording->format->parse_line(line, len, event, &name, &name_len,
+						      &wanted)) {
 		case FTRACE_LINE_EVENT:
 			return accept(recording, event, name, name_len, err);
 		case FTRACE_LINE_COMMENT:

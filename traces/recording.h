@@ -39,15 +39,15 @@ enum sched_event_kind {
 	SCHED_EVENT_LOST,          /* events of this CPU were lost here; no time, no pid */
 	SCHED_EVENT_OTHER,         /* skipped, but it tells who runs on the CPU */
 	SCHED_EVENT_FPU_DEACTIVATED,
-	SCHED_EVENT_MSR_WRITE, /* msr:write_msr: @msr, @value, @failed */
-	SCHED_EVENT_MSR_READ,  /* msr:read_msr */
-	SCHED_EVENT_KVM_EXIT,  /* @vcpu, @reason, @info1, @info2, @intr_info */
-	SCHED_EVENT_KVM_ENTRY, /* @vcpu, @immediate */
-	SCHED_EVENT_KVM_MSR,   /* @write, @msr, @value, @failed */
-	SCHED_EVENT_KVM_USER,  /* kvm_userspace_exit: @reason, UNKNOWN_REASON for an error */
-	SCHED_EVENT_KVM_INJECT, /* kvm_inj_exception: @reason is the vector */
-	SCHED_EVENT_KVM_FPU,    /* @write: load */
-	SCHED_EVENT_KVM_TSC,    /* kvm_write_tsc_offset: @vcpu, @value */
+	SCHED_EVENT_MSR_WRITE,   /* msr:write_msr: @msr, @value, @failed */
+	SCHED_EVENT_MSR_READ,    /* msr:read_msr */
+	SCHED_EVENT_KVM_EXIT,    /* @vcpu, @reason, @info1, @info2, @intr_info */
+	SCHED_EVENT_KVM_ENTRY,   /* @vcpu, @immediate */
+	SCHED_EVENT_KVM_MSR,     /* @write, @msr, @value, @failed */
+	SCHED_EVENT_KVM_USER,    /* kvm_userspace_exit: @reason, UNKNOWN_REASON for an error */
+	SCHED_EVENT_KVM_INJECT,  /* kvm_inj_exception: @reason is the vector */
+	SCHED_EVENT_KVM_FPU,     /* @write: load */
+	SCHED_EVENT_KVM_TSC,     /* kvm_write_tsc_offset: @vcpu, @value */
 	SCHED_EVENT_KVM_FOREIGN, /* kvm_exit of another architecture, or of AMD */
 	NR_SCHED_EVENT_KINDS
 };

@@ -21,8 +21,8 @@ enum {
 
 /*
  * @window[@pos..@end) is text that no line has been made of yet. @zstd and @gzip are NULL for
- * plain text. @frame_open: the decompressor wants more input for this frame. @flush: zstd filled the window
- * and may hold more text without more input.
+ * plain text. @frame_open: the decompressor wants more input for this frame. @flush: zstd filled
+ * the window and may hold more text without more input.
  */
 struct textfile {
 	struct infile *in;

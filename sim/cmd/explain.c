@@ -94,7 +94,8 @@ static void set_window(struct args *args)
 int cmd_explain(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
-		{"policy", 'p', "NAME", 0, "Interception policy (first-nonzero); see 'xfdsim policies'", 1},
+		{"policy", 'p', "NAME", 0,
+		 "Interception policy (first-nonzero); see 'xfdsim policies'", 1},
 		{"from", 'f', "N", 0, "Begin with event N of the trace, counted from 0", 1},
 		{"to", OPT_TO, "N", 0, "End before event N", 1},
 		{"around", OPT_AROUND, "N", 0, "The events around event N", 1},
@@ -108,11 +109,15 @@ int cmd_explain(int argc, char **argv)
 		.options = options,
 		.parser = parse,
 		.args_doc = "TRACE",
-		.doc = "Show a replay event by event: when, what it cost, and by which steps. As text, or "
-		       "as a timeline for ui.perfetto.dev or chrome://tracing with a track for each vCPU "
-		       "and each pCPU. One tick of a timeline is one TSC cycle of the profile, at typical "
+		.doc = "Show a replay event by event: when, what it cost, and by which steps. As "
+		       "text, or "
+		       "as a timeline for ui.perfetto.dev or chrome://tracing with a track for "
+		       "each vCPU "
+		       "and each pCPU. One tick of a timeline is one TSC cycle of the profile, at "
+		       "typical "
 		       "prices. Nothing is stored in the database."
-		       "\vExample: xfdsim explain guest.xft -p second-enable --around 1000 -o t.pftrace",
+		       "\vExample: xfdsim explain guest.xft -p second-enable --around 1000 -o "
+		       "t.pftrace",
 		.children = children,
 	};
 	struct args args = {.to = UINT64_MAX, .around = UINT64_MAX, .context = DEFAULT_CONTEXT};

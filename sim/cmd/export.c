@@ -45,10 +45,13 @@ int cmd_export(int argc, char **argv)
 		.options = options,
 		.parser = parse,
 		.args_doc = "TRACE",
-		.doc = "Write TRACE as a trace.dat (version 6) that trace-cmd and KernelShark open: the "
-		       "recording that a host would have made if it had intercepted every access of "
+		.doc = "Write TRACE as a trace.dat (version 6) that trace-cmd and KernelShark "
+		       "open: the "
+		       "recording that a host would have made if it had intercepted every access "
+		       "of "
 		       "IA32_XFD in no time. Importing it gives the trace back."
-		       "\vExample: xfdsim export guest.xft -o guest.dat && trace-cmd report guest.dat",
+		       "\vExample: xfdsim export guest.xft -o guest.dat && trace-cmd report "
+		       "guest.dat",
 	};
 	struct xfd_error err = {0};
 	struct args args = {0};

@@ -45,7 +45,9 @@ static const struct {
 	uint32_t kind;
 	const char *fields[MAX_FIELDS];
 } events[] = {
-	{"sched", "sched_switch", SCHED_EVENT_SWITCH,
+	{"sched",
+	 "sched_switch",
+	 SCHED_EVENT_SWITCH,
 	 {"prev_pid", "next_pid", "prev_comm", "next_comm", "prev_state"}},
 	{"sched", "sched_migrate_task", SCHED_EVENT_MIGRATE, {NULL}},
 	{"irq_vectors", "local_timer_entry", SCHED_EVENT_TIMER, {NULL}},
@@ -53,7 +55,9 @@ static const struct {
 	{"x86_fpu", "x86_fpu_regs_deactivated", SCHED_EVENT_FPU_DEACTIVATED, {"xcomp_bv"}},
 	{"msr", "write_msr", SCHED_EVENT_MSR_WRITE, {"msr", "val", "failed"}},
 	{"msr", "read_msr", SCHED_EVENT_MSR_READ, {"msr", "val", "failed"}},
-	{"kvm", "kvm_exit", SCHED_EVENT_KVM_EXIT,
+	{"kvm",
+	 "kvm_exit",
+	 SCHED_EVENT_KVM_EXIT,
 	 {"exit_reason", "info1", "info2", "isa", "guest_rip", "?vcpu_id", "?intr_info"}},
 	{"kvm", "kvm_entry", SCHED_EVENT_KVM_ENTRY, {"vcpu_id", "?immediate_exit"}},
 	{"kvm", "kvm_msr", SCHED_EVENT_KVM_MSR, {"write", "ecx", "data", "exception"}},
@@ -288,11 +292,12 @@ static int next(void *reader, struct sched_event *event, const char **name, stru
 	pid = read_field(b, record, &b->pid);
 	if (event->cpu >= TRACE_MAX_VCPUS || record->ts > INT64_MAX || pid > RECORDING_MAX_PID ||
 	    record->size < (int)sizeof(id))
-		return xfd_error_set(err, XFD_ERROR_INPUT, dat->name, 0, (int64_t)record->offset,
-				     "wanted a record with a CPU below 4096, a time below 2^63 ns and "
-				     "a pid of at most 4194304; this one has CPU %d, time %llu, pid "
-				     "%llu",
-				     record->cpu, record->ts, (unsigned long long)pid);
+		return xfd_error_set(
+			err, XFD_ERROR_INPUT, dat->name, 0, (int64_t)record->offset,
+			"wanted a record with a CPU below 4096, a time below 2^63 ns and "
+			"a pid of at most 4194304; this one has CPU %d, time %llu, pid "
+			"%llu",
+			record->cpu, record->ts, (unsigned long long)pid);
 	event->pid = (uint32_t)pid;
 	memcpy(&id, record->data, sizeof(id));
 	if (b->big_endian)
@@ -314,8 +319,8 @@ static int next(void *reader, struct sched_event *event, const char **name, stru
 
 static bool find_field(struct tep_event *event, const char *name, bool common, struct field *field)
 {
-	const struct tep_format_field *found = common ? tep_find_common_field(event, name)
-						      : tep_find_field(event, name);
+	const struct tep_format_field *found =
+		common ? tep_find_common_field(event, name) : tep_find_field(event, name);
 
 	if (!found || found->offset < 0 || found->size <= 0 || found->offset > 65536 ||
 	    found->size > 65536)
@@ -418,8 +423,8 @@ static int map_guest(struct tracedat *dat, uint32_t source, const char *path, st
 	const int *pids;
 	int nr;
 
-	if (tracecmd_get_guest_cpumap(dat->files[0], tracecmd_get_traceid(dat->files[source]), &name,
-				      &nr, &pids))
+	if (tracecmd_get_guest_cpumap(dat->files[0], tracecmd_get_traceid(dat->files[source]),
+				      &name, &nr, &pids))
 		return xfd_error_set(err, XFD_ERROR_INPUT, path, 0, -1,
 				     "wanted a guest that %s knows: record both together with "
 				     "`trace-cmd record -A`, or join them with `trace-cmd attach`",
