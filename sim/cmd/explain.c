@@ -129,6 +129,9 @@ int cmd_explain(int argc, char **argv)
 
 	cli_run_args_default(&args.run);
 	cli_parse(&argp, argc, argv, &args);
+	ret = cli_refuse_same(args.run.output, args.trace);
+	if (ret)
+		return ret;
 	set_window(&args);
 	format = find_format(&args);
 	if (format < 0)

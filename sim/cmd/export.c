@@ -56,8 +56,12 @@ int cmd_export(int argc, char **argv)
 	struct xfd_error err = {0};
 	struct args args = {0};
 	uint64_t nr;
+	int ret;
 
 	cli_parse(&argp, argc, argv, &args);
+	ret = cli_refuse_same(args.output, args.trace);
+	if (ret)
+		return ret;
 	if (export_tracedat(args.trace, args.output, &nr, &err))
 		return cli_fail(&err);
 	if (strcmp(args.output, "-"))
