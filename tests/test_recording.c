@@ -246,36 +246,39 @@ static void what_is_cut_off_is_no_event(void **state)
 	assert_false(payload_parse("write_msr", 9, "xyz", (const char *)"xyz" + 3, &event));
 }
 
+static void parse(struct sched_event *event, const char *name, const char *text)
+{
+	assert_true(payload_parse(name, strlen(name), text, text + strlen(text), event));
+}
+
 static void other_events_have_their_fields(void **state)
 {
 	struct sched_event e;
 
 	(void)state;
-#define PARSE(name, text)                                                                          \
-	assert_true(payload_parse(name, strlen(name), text, text + strlen(text), &e))
-	PARSE("kvm_userspace_exit", "reason KVM_EXIT_MMIO (6)");
+	parse(&e, "kvm_userspace_exit", "reason KVM_EXIT_MMIO (6)");
 	assert_int_equal(e.reason, 6);
-	PARSE("kvm_userspace_exit", "reason restart (4)");
+	parse(&e, "kvm_userspace_exit", "reason restart (4)");
 	assert_int_equal(e.reason, RECORDING_UNKNOWN_REASON);
-	PARSE("kvm_userspace_exit", "reason=30 errno=0");
+	parse(&e, "kvm_userspace_exit", "reason=30 errno=0");
 	assert_int_equal(e.reason, 30);
-	PARSE("kvm_inj_exception", "#NM (0x0)");
+	parse(&e, "kvm_inj_exception", "#NM (0x0)");
 	assert_int_equal(e.reason, 7);
-	PARSE("kvm_inj_exception", "exception=14 has_error=1 error_code=2");
+	parse(&e, "kvm_inj_exception", "exception=14 has_error=1 error_code=2");
 	assert_int_equal(e.reason, 14);
-	PARSE("kvm_fpu", "unload");
+	parse(&e, "kvm_fpu", "unload");
 	assert_false(e.write);
-	PARSE("kvm_fpu", "load");
+	parse(&e, "kvm_fpu", "load");
 	assert_true(e.write);
-	PARSE("kvm_write_tsc_offset", "vcpu=3 prev=0 next=18446738389901079144");
+	parse(&e, "kvm_write_tsc_offset", "vcpu=3 prev=0 next=18446738389901079144");
 	assert_int_equal(e.vcpu, 3);
 	assert_true(e.value == UINT64_C(18446738389901079144));
-	PARSE("write_msr", "1c4, value 40000 #GP");
+	parse(&e, "write_msr", "1c4, value 40000 #GP");
 	assert_true(e.failed);
-	PARSE("x86_fpu_regs_activated",
+	parse(&e, "x86_fpu_regs_activated",
 	      "x86/fpu: 0000 load: 1 xfeatures: a2 xcomp_bv: 80000000000602e7");
 	assert_true(e.amx_buffer);
-	PARSE("x86_fpu_regs_activated",
+	parse(&e, "x86_fpu_regs_activated",
 	      "fpu=0xff load_fpu=1 xfeatures=a2 xcomp_bv=80000000000202e7");
 	assert_false(e.amx_buffer);
 }

@@ -31,7 +31,9 @@
 /* In the argument of a spooled hlt: write it as an exit and a preemption. */
 #define HALT_MOVES (UINT64_C(1) << 63)
 
-enum { THREAD_SLOTS = 4 * TRACE_MAX_VCPUS, NO_THREAD = UINT32_MAX, BLOCK_EVENTS = 4096 };
+#define NO_THREAD UINT32_MAX
+
+enum { THREAD_SLOTS = 4 * TRACE_MAX_VCPUS, BLOCK_EVENTS = 4096 };
 
 enum { OUT_NO, OUT_HALTED, OUT_PREEMPTED };
 

@@ -41,7 +41,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->options.hz = (uint32_t)cli_number(state, "--hz", arg, 0, IMPORT_MAX_HZ);
 		return 0;
 	case OPT_HOST_HZ:
-		args->options.host_hz = (uint32_t)cli_number(state, "--host-hz", arg, 0, IMPORT_MAX_HZ);
+		args->options.host_hz =
+			(uint32_t)cli_number(state, "--host-hz", arg, 0, IMPORT_MAX_HZ);
 		return 0;
 	case OPT_TSC_KHZ:
 		args->options.tsc_khz = cli_number(state, "--tsc-khz", arg, 1, 100000000);
@@ -64,7 +65,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (!args->nr_recordings)
 			cli_usage(state, "which recording?");
 		if (!args->output && !strcmp(args->recordings[0], "-"))
-			cli_usage(state, "standard input has no name to make one from: add -o FILE.xft");
+			cli_usage(state,
+				  "standard input has no name to make one from: add -o FILE.xft");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -74,7 +76,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 /* dir/web.ftrace.zst becomes web.xft in the working directory; malloc'd. */
 static char *default_output(const char *recording)
 {
-	static const char *const suffixes[] = {".zst", ".gz", ".ftrace", ".txt", ".trace", ".dat", ".perf"};
+	static const char *const suffixes[] = {".zst",   ".gz",  ".ftrace", ".txt",
+					       ".trace", ".dat", ".perf"};
 	const char *slash = strrchr(recording, '/');
 	char *name = strdup(slash ? slash + 1 : recording), *full = NULL;
 
@@ -107,18 +110,18 @@ static json_t *kvm_json(const struct import_report *r)
 
 	if (!r->host)
 		return json_null();
-	return json_pack(
-		"{so so so so so so so so so so so so so so so so so so so si}", "exits",
-		cli_uint(k->exits), "fastpath", cli_uint(k->fastpath), "userspace",
-		cli_uint(k->userspace), "halts", cli_uint(k->halts), "preempts",
-		cli_uint(k->preempts), "handler_preempts", cli_uint(k->handler_preempts), "moves",
-		cli_uint(k->moves), "failed_entries", cli_uint(k->failed_entries), "host_writes",
-		cli_uint(k->host_writes), "guest_writes", cli_uint(k->guest_writes),
-		"sampled_writes", cli_uint(k->sampled_writes), "sample_mismatches",
-		cli_uint(k->sample_mismatches), "nm", cli_uint(k->nm), "unknown_vectors",
-		cli_uint(k->unknown_vectors), "unknown_msrs", cli_uint(k->unknown_msrs),
-		"unknown_reasons", cli_uint(k->unknown_reasons), "guest_ns", cli_uint(k->guest_ns),
-		"host_ns", cli_uint(k->host_ns), "off_ns", cli_uint(k->off_ns), "vms", (int)k->vms);
+	return json_pack("{so so so so so so so so so so so so so so so so so so so si}", "exits",
+			 cli_uint(k->exits), "fastpath", cli_uint(k->fastpath), "userspace",
+			 cli_uint(k->userspace), "halts", cli_uint(k->halts), "preempts",
+			 cli_uint(k->preempts), "handler_preempts", cli_uint(k->handler_preempts),
+			 "moves", cli_uint(k->moves), "failed_entries", cli_uint(k->failed_entries),
+			 "host_writes", cli_uint(k->host_writes), "guest_writes",
+			 cli_uint(k->guest_writes), "sampled_writes", cli_uint(k->sampled_writes),
+			 "sample_mismatches", cli_uint(k->sample_mismatches), "nm", cli_uint(k->nm),
+			 "unknown_vectors", cli_uint(k->unknown_vectors), "unknown_msrs",
+			 cli_uint(k->unknown_msrs), "unknown_reasons", cli_uint(k->unknown_reasons),
+			 "guest_ns", cli_uint(k->guest_ns), "host_ns", cli_uint(k->host_ns),
+			 "off_ns", cli_uint(k->off_ns), "vms", (int)k->vms);
 }
 
 static json_t *score_json(const struct import_report *r)
@@ -144,13 +147,13 @@ static void print_json(struct cli_output *out, const struct args *args, const ch
 		json_object_set_new(skipped, r->skipped[i].name, cli_uint(r->skipped[i].count));
 	cli_output_json(
 		out,
-		json_pack("{ss so ss so ss ss so so so so so so so so so so so so so so so so}", "version",
-			  XFDSIM_VERSION, "recording", cli_text(args->recordings[0]),
+		json_pack("{ss so ss so ss ss so so so so so so so so so so so so so so so so}",
+			  "version", XFDSIM_VERSION, "recording", cli_text(args->recordings[0]),
 			  "source_hash", r->source_hash, "trace", cli_text(output), "mode",
 			  import_mode_name(r->mode), "format", r->recording.format, "kvm",
 			  kvm_json(r), "vcpus", cli_uint(r->nr_vcpus), "duration_ns",
-			  cli_uint(r->duration_ns), "lines", cli_uint(r->recording.lines), "switches",
-			  cli_uint(r->recording.switches), "migrations",
+			  cli_uint(r->duration_ns), "lines", cli_uint(r->recording.lines),
+			  "switches", cli_uint(r->recording.switches), "migrations",
 			  cli_uint(r->recording.migrations), "restores", cli_uint(r->restores),
 			  "xfd_writes_after_boot", cli_uint(r->xfd_writes), "amx_tasks",
 			  cli_uint(r->amx_tasks), "events", cli_uint(r->events), "kernel_switches",
@@ -172,10 +175,12 @@ static void print_host_text(FILE *out, const struct args *args, const char *outp
 		args->recordings[0], output, r->nr_vcpus, r->nr_vcpus == 1 ? "" : "s",
 		k->vms > 1 ? "at least " : "", k->vms, k->vms == 1 ? "" : "s",
 		(double)r->duration_ns / 1e9, table_number(r->events, a));
-	fprintf(out, "%s on the host: %s VM-exits, %s on the fastpath, %s to userspace, "
-		     "%s HLT",
-		r->recording.origin ? r->recording.origin : "measured", table_number(k->exits, a), table_number(k->fastpath, b),
-		table_number(k->userspace, c), table_number(k->halts, (char[TABLE_NUMBER_LEN]){0}));
+	fprintf(out,
+		"%s on the host: %s VM-exits, %s on the fastpath, %s to userspace, "
+		"%s HLT",
+		r->recording.origin ? r->recording.origin : "measured", table_number(k->exits, a),
+		table_number(k->fastpath, b), table_number(k->userspace, c),
+		table_number(k->halts, (char[TABLE_NUMBER_LEN]){0}));
 	fprintf(out, "; %s preemptions, %s moves\n", table_number(k->preempts, a),
 		table_number(k->moves, b));
 	if (k->guest_writes)
@@ -183,11 +188,13 @@ static void print_host_text(FILE *out, const struct args *args, const char *outp
 			table_number(k->guest_writes, a), table_number(k->host_writes, b));
 	else
 		fprintf(out,
-			"XFD writes: %s trapped; %s seen only in a later read, of at least that many\n",
+			"XFD writes: %s trapped; %s seen only in a later read, of at least that "
+			"many\n",
 			table_number(k->host_writes, a), table_number(k->sampled_writes, b));
 	if (all > 0)
 		fprintf(out,
-			"time of the vCPU threads: %.1f%% in the guest, %.1f%% off; %.1f%% in KVM, left "
+			"time of the vCPU threads: %.1f%% in the guest, %.1f%% off; %.1f%% in KVM, "
+			"left "
 			"out\n",
 			100 * (double)k->guest_ns / all, 100 * (double)k->off_ns / all,
 			100 * (double)k->host_ns / all);
@@ -200,13 +207,14 @@ static void print_text(FILE *out, const struct args *args, const char *output,
 
 	fprintf(out, "%s -> %s: %" PRIu32 " vCPU%s, %.3f s, %s context switches, %s events\n",
 		args->recordings[0], output, r->nr_vcpus, r->nr_vcpus == 1 ? "" : "s",
-		(double)r->duration_ns / 1e9,
-		table_number(r->recording.switches, a), table_number(r->events, b));
+		(double)r->duration_ns / 1e9, table_number(r->recording.switches, a),
+		table_number(r->events, b));
 	if (r->mode == IMPORT_MEASURED)
 		fprintf(out, "measured: %s XFD writes", table_number(r->xfd_writes, b));
 	else
 		fprintf(out,
-			"%s (an estimate): %s FPU restores, %s XFD writes after boot by %s AMX task%s",
+			"%s (an estimate): %s FPU restores, %s XFD writes after boot by %s AMX "
+			"task%s",
 			import_mode_name(r->mode), table_number(r->restores, a),
 			table_number(r->xfd_writes, b), table_number(r->amx_tasks, c),
 			r->amx_tasks == 1 ? "" : "s");
@@ -218,7 +226,8 @@ static void print_text(FILE *out, const struct args *args, const char *output,
 		fprintf(out, "guest ticks: as recorded; host ticks: assumed %" PRIu32 " Hz\n",
 			args->options.host_hz);
 	else
-		fprintf(out, "guest ticks: assumed %" PRIu32 " Hz; host ticks: assumed %" PRIu32 " Hz\n",
+		fprintf(out,
+			"guest ticks: assumed %" PRIu32 " Hz; host ticks: assumed %" PRIu32 " Hz\n",
 			args->options.hz, args->options.host_hz);
 	if (r->scored)
 		fprintf(out,
@@ -238,25 +247,30 @@ static void warn_host(const struct import_report *r)
 	const struct kvmtrack_counts *k = &r->kvm;
 
 	if (r->recording.plugin_prints)
-		cli_warn("%" PRIu64 " VM-exits say neither vCPU nor interruption information: text as "
-			 "plugins print it (`trace-cmd report -N -t` says more), or a kernel before 5.4",
+		cli_warn("%" PRIu64
+			 " VM-exits say neither vCPU nor interruption information: text as "
+			 "plugins print it (`trace-cmd report -N -t` says more), or a kernel "
+			 "before 5.4",
 			 r->recording.plugin_prints);
 	if (k->unknown_vectors)
 		cli_warn("vector unknown of %" PRIu64 " exceptions: a #NM among them is not seen",
 			 k->unknown_vectors);
 	if (k->unknown_msrs)
-		cli_warn("MSR unknown of %" PRIu64 " MSR exits (kvm_msr missing or filtered): taken as "
+		cli_warn("MSR unknown of %" PRIu64
+			 " MSR exits (kvm_msr missing or filtered): taken as "
 			 "slow exits",
 			 k->unknown_msrs);
 	if (k->unknown_reasons)
 		cli_warn("%" PRIu64 " VM-exits have a reason without a name: counted as notify",
 			 k->unknown_reasons);
 	if (k->handler_preempts)
-		cli_warn("%" PRIu64 " preemptions while an exit was handled: one VM-exit too many for "
+		cli_warn("%" PRIu64
+			 " preemptions while an exit was handled: one VM-exit too many for "
 			 "each",
 			 k->handler_preempts);
 	if (k->sample_mismatches)
-		cli_warn("%" PRIu64 " reads of IA32_XFD on the host contradict the guest's recording",
+		cli_warn("%" PRIu64
+			 " reads of IA32_XFD on the host contradict the guest's recording",
 			 k->sample_mismatches);
 }
 
@@ -266,18 +280,20 @@ static void warn(const struct args *args, const struct import_report *r)
 	char names[512] = "";
 
 	for (uint32_t i = 0; i < r->nr_top; i++)
-		snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", i ? ", " : "",
-			 r->top[i].name);
+		snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s",
+			 i ? ", " : "", r->top[i].name);
 	cli_clean(names);
 	warn_host(r);
 	if (r->recording.origin)
 		cli_warn("the recording is an export of a %s trace, which its import is too",
 			 r->recording.origin);
 	if (r->recording.by_kind[SCHED_EVENT_KVM_FOREIGN])
-		cli_warn("the VM-exits in the recording are not those of an Intel processor (arm64 or "
+		cli_warn("the VM-exits in the recording are not those of an Intel processor (arm64 "
+			 "or "
 			 "AMD): only the schedule is used");
 	if (r->recording.bits == 32)
-		cli_warn("recorded on a 32-bit kernel, which has no AMX: only the schedule is used");
+		cli_warn(
+			"recorded on a 32-bit kernel, which has no AMX: only the schedule is used");
 	if (r->unused_writes)
 		cli_warn("IA32_XFD writes were recorded, but only after the first %d events: "
 			 "--mode measured uses them",
@@ -307,13 +323,14 @@ int cmd_import(int argc, char **argv)
 		{"amx-tasks", 'a', "GLOB[,GLOB...]", 0,
 		 "Tasks that use AMX: globs on their names (comm); digits name a thread id", 0},
 		{"output", 'o', "FILE", 0,
-		 "Where the trace goes: .xfs makes text (RECORDING's name with .xft, in the working "
+		 "Where the trace goes: .xfs makes text (RECORDING's name with .xft, in the "
+		 "working "
 		 "directory)",
 		 0},
-		{"hz", OPT_HZ, "N", 0, "Guest ticks a second, unless local_timer_entry was recorded (250)",
-		 0},
-		{"host-hz", OPT_HOST_HZ, "N", 0, "Host ticks a second that interrupt a running vCPU (250)",
-		 0},
+		{"hz", OPT_HZ, "N", 0,
+		 "Guest ticks a second, unless local_timer_entry was recorded (250)", 0},
+		{"host-hz", OPT_HOST_HZ, "N", 0,
+		 "Host ticks a second that interrupt a running vCPU (250)", 0},
 		{"tsc-khz", OPT_TSC_KHZ, "N", 0, "Clock of the trace (2200000)", 0},
 		{"mode", OPT_MODE, "MODE", 0,
 		 "measured, restored or projected; auto takes the first that the recording allows "
@@ -328,17 +345,25 @@ int cmd_import(int argc, char **argv)
 		.options = options,
 		.parser = parse,
 		.args_doc = "RECORDING [GUEST.dat...]",
-		.doc = "Turn a recording into a trace. RECORDING is text of tracefs, `trace-cmd report` or "
-		       "`perf script` (plain, zstd or gzip; - for standard input) or a trace.dat; behind a "
-		       "host's trace.dat may stand those of its guests. If accesses of IA32_XFD were "
-		       "recorded (kvm events on the host, msr:write_msr in the guest) the trace is measured. "
-		       "Otherwise it is an estimate: restored from recorded loads of FPU registers, or "
-		       "projected from sched_switch alone as the trace of a Linux guest that schedules the "
-		       "same tasks, every CPU a vCPU. Every report made from a trace says which. A projection "
+		.doc = "Turn a recording into a trace. RECORDING is text of tracefs, `trace-cmd "
+		       "report` or "
+		       "`perf script` (plain, zstd or gzip; - for standard input) or a trace.dat; "
+		       "behind a "
+		       "host's trace.dat may stand those of its guests. If accesses of IA32_XFD "
+		       "were "
+		       "recorded (kvm events on the host, msr:write_msr in the guest) the trace is "
+		       "measured. "
+		       "Otherwise it is an estimate: restored from recorded loads of FPU "
+		       "registers, or "
+		       "projected from sched_switch alone as the trace of a Linux guest that "
+		       "schedules the "
+		       "same tasks, every CPU a vCPU. Every report made from a trace says which. A "
+		       "projection "
 		       "is scored if x86_fpu_regs_activated was recorded."
 		       "\vRecord on any Linux machine, no AMX needed:\n"
 		       "  cd /sys/kernel/tracing && echo 1 > events/sched/sched_switch/enable\n"
-		       "  sleep 5; cat trace > ~/guest.ftrace; echo 0 > events/sched/sched_switch/enable\n"
+		       "  sleep 5; cat trace > ~/guest.ftrace; echo 0 > "
+		       "events/sched/sched_switch/enable\n"
 		       "Then: xfdsim import guest.ftrace --amx-tasks 'python*,my-infer'",
 	};
 	const struct import_progress progress = {.report = report_progress};
@@ -359,14 +384,15 @@ int cmd_import(int argc, char **argv)
 			free(output);
 			return status;
 		}
-	if (!output ||
-	    import_recordings(args.recordings, args.nr_recordings, &args.options, output, &report, &progress, &err)) {
+	if (!output || import_recordings(args.recordings, args.nr_recordings, &args.options, output,
+					 &report, &progress, &err)) {
 		status = cli_fail(&err);
 	} else if (!(status = cli_output_open(&out))) {
 		if (args.json)
 			print_json(&out, &args, output, &report);
 		else
-			(report.host ? print_host_text : print_text)(out.text, &args, output, &report);
+			(report.host ? print_host_text : print_text)(out.text, &args, output,
+								     &report);
 		warn(&args, &report);
 		/* Text on standard output is the trace itself. */
 		if (!strcmp(output, "-"))

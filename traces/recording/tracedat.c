@@ -13,10 +13,13 @@
  * Source: Documentation/trace-cmd/trace-cmd.dat.v6.5.txt and v7.5.txt of trace-cmd.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <trace-cmd.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include "traces/infile.h"
@@ -391,6 +394,33 @@ static int add_buffer(struct tracedat *dat, struct tracecmd_input *handle, uint3
 	return ret;
 }
 
+/*
+ * Does the library survive this file? libtracecmd 1.3 crashes when opening a damaged one fails
+ * half-way, so a child tries first; it costs the time of opening once more.
+ */
+static bool survives(const char *path)
+{
+	struct tracecmd_input *handle;
+	int status;
+	pid_t child = fork();
+
+	if (child < 0)
+		return true; /* without a child the real attempt has to tell */
+	if (!child) {
+		/* A crash is for the parent to tell, and for no handler. */
+		signal(SIGSEGV, SIG_DFL);
+		signal(SIGBUS, SIG_DFL);
+		signal(SIGABRT, SIG_DFL);
+		signal(SIGFPE, SIG_DFL);
+		handle = tracecmd_open(path, TRACECMD_FL_LOAD_NO_PLUGINS);
+		_exit(!handle);
+	}
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return true;
+	return WIFEXITED(status) && !WEXITSTATUS(status);
+}
+
 static int open_file(struct tracedat *dat, const char *path, uint32_t source, struct xfd_error *err)
 {
 	struct tracecmd_input *handle, *instance;
@@ -398,8 +428,7 @@ static int open_file(struct tracedat *dat, const char *path, uint32_t source, st
 
 	if (ret)
 		return ret;
-	errno = 0;
-	handle = tracecmd_open(path, TRACECMD_FL_LOAD_NO_PLUGINS);
+	handle = survives(path) ? tracecmd_open(path, TRACECMD_FL_LOAD_NO_PLUGINS) : NULL;
 	if (!handle)
 		return xfd_error_set(err, XFD_ERROR_INPUT, path, 0, -1,
 				     "libtracecmd cannot read this trace.dat: it is damaged, not "
