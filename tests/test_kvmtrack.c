@@ -499,6 +499,9 @@ static void what_cannot_be_measured_is_refused(void **state)
 	refuse(junk, (struct import_options){.strict = true}, "1 lines cannot be read");
 	refuse(arm, (struct import_options){.mode = IMPORT_MEASURED}, "arm64 or AMD");
 	refuse(plain, (struct import_options){.mode = IMPORT_MEASURED}, "no write of IA32_XFD");
+	refuse(plain, (struct import_options){.mode = IMPORT_RESTORED}, "no load of FPU registers");
+	refuse(V0(0, 01000, ENTRY(0)), (struct import_options){.mode = IMPORT_PROJECTED},
+	       "no sched_switch in the recording");
 	refuse(V0(0, 02000, "kvm_exit: TRAP: HSR_EC: 0x0024 (DABT_LOW), PC: 0xffff"),
 	       (struct import_options){0}, "arm64 or AMD");
 	/* The schedule of an arm64 machine can be projected. */
