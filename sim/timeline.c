@@ -261,6 +261,14 @@ static int show_counters(struct timeline *t, uint32_t vcpu, uint32_t pcpu, struc
 	return ret;
 }
 
+/* A window begins: who holds a pCPU is drawn from here on. */
+static void clip(struct timeline *t)
+{
+	for (uint32_t pcpu = 0; pcpu < t->machine.nr_pcpus; pcpu++)
+		if (t->holder[pcpu] != VCPU_NONE)
+			t->since[pcpu] = t->now[t->holder[pcpu]];
+}
+
 static int take_event(struct timeline *t, const struct trace_reader *reader, size_t in_block,
 		      const struct trace_event *event, struct xfd_error *err)
 {
@@ -273,6 +281,8 @@ static int take_event(struct timeline *t, const struct trace_reader *reader, siz
 	int ret;
 
 	t->shown = t->index >= t->options->from && t->index < t->options->to;
+	if (t->index == t->options->from)
+		clip(t);
 	if (t->machine.vcpus[event->vcpu].state == VCPU_STOPPED)
 		return 0;
 	ret = show_before(t, event, off, err);
