@@ -396,6 +396,40 @@ static void a_damaged_tracedat_is_refused(void **state)
 	assert_error(&err, XFD_ERROR_INPUT, "libtracecmd cannot read");
 }
 
+/* Wherever a file ends and whatever byte is wrong: events, or an error that names the input. */
+static void any_damage_is_survived(void **state)
+{
+	uint64_t seed = 5;
+	struct bytes bytes;
+	char path[300];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s", scratch_path("layout.dat"));
+	write_layout(path, &layouts[2]);
+	bytes = file_load(path);
+	for (size_t i = 0; i < 60; i++) {
+		struct recording *recording;
+		struct xfd_error err = {0};
+		struct sched_event event;
+		size_t at = random_next(&seed) % bytes.len;
+		uint8_t was = bytes.data[at];
+		int ret;
+
+		bytes.data[at] ^= (uint8_t)(1 + random_next(&seed) % 255);
+		file_save(path, bytes.data, i % 2 ? bytes.len : at);
+		bytes.data[at] = was;
+		ret = recording_open(path, &recording, &err);
+		if (!ret) {
+			while ((ret = recording_next(recording, &event, &err)) > 0)
+				assert_true(event.kind < NR_SCHED_EVENT_KINDS);
+			recording_close(recording);
+		}
+		if (ret < 0)
+			assert_int_equal(err.kind, XFD_ERROR_INPUT);
+	}
+	free(bytes.data);
+}
+
 /* More records than a page, gaps beyond 27 bits of nanoseconds, two CPUs in turn. */
 static void many_records_come_in_order_of_time(void **state)
 {
@@ -441,6 +475,7 @@ int main(void)
 		cmocka_unit_test(a_damaged_gzip_is_refused),
 		cmocka_unit_test(a_clock_without_nanoseconds_is_refused),
 		cmocka_unit_test(a_damaged_tracedat_is_refused),
+		cmocka_unit_test(any_damage_is_survived),
 		cmocka_unit_test(many_records_come_in_order_of_time),
 	};
 	enum { NR_PLAIN = sizeof(plain) / sizeof(plain[0]) };
