@@ -161,6 +161,7 @@ enum {
 	OPT_IDLE_INIT,
 	OPT_ADAPTIVE_WRITES,
 	OPT_ADAPTIVE_EXITS,
+	OPT_ENGINE,
 	OPT_DB,
 	OPT_NO_DB,
 	OPT_JSON
@@ -180,6 +181,10 @@ static const struct argp_option run_options[] = {
 	 "adaptive passes through at the N-th trapped write (1)", 1},
 	{"adaptive-exits", OPT_ADAPTIVE_EXITS, "N", 0,
 	 "adaptive intercepts again after N VM-exits without a write (38)", 1},
+	{"engine", OPT_ENGINE, "automaton|reference", 0,
+	 "How to replay: with the compiled automaton, or every event through the model; results are "
+	 "the same (automaton)",
+	 2},
 	{"profile", 'c', "NAME|FILE", 0, "Cost profile (spr); see 'xfdsim profiles'", 2},
 	{"db", OPT_DB, "FILE", 0, "Store results there (xfdsim.db in the working directory)", 3},
 	{"no-db", OPT_NO_DB, NULL, 0, "Store nothing", 3},
@@ -272,6 +277,11 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 		o->params.adaptive_exits =
 			(uint32_t)cli_number(state, "--adaptive-exits", arg, 1, INT32_MAX);
 		return 0;
+	case OPT_ENGINE:
+		if (strcmp(arg, "automaton") && strcmp(arg, "reference"))
+			argp_error(state, "--engine is automaton or reference, not '%s'", arg);
+		o->engine = strcmp(arg, "reference") ? ENGINE_AUTOMATON : ENGINE_REFERENCE;
+		return 0;
 	case 'c':
 		args->profile = arg;
 		return 0;
@@ -298,6 +308,15 @@ void cli_run_args_default(struct cli_run_args *args)
 {
 	*args = (struct cli_run_args){.db = "xfdsim.db", .profile = PROFILE_DEFAULT};
 	engine_default_options(&args->options);
+}
+
+void cli_warn_states(const struct run *runs, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (runs[i].overflowed)
+			cli_warn("%s has more than %" PRIu32 " states with these options, so most of its "
+				 "replay was done by the reference engine: slower, the result is the same",
+				 runs[i].policy, runs[i].states);
 }
 
 int cli_store_begin(const char *db, struct store **store, struct xfd_error *err)

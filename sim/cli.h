@@ -113,6 +113,9 @@ extern const struct argp cli_run_argp;
 /** cli_policy() - Find a policy or complain, with the near name. Does not return NULL. */
 const struct xfd_policy *cli_policy(struct argp_state *state, const char *name);
 
+/** cli_warn_states() - Say which runs had too many states for the automaton. */
+void cli_warn_states(const struct run *runs, size_t nr);
+
 /**
  * cli_store_begin() - Make sure, before any work, that results can be stored.
  * @db:    the database's name; NULL with --no-db

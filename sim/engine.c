@@ -8,15 +8,34 @@
 #include <string.h>
 #include <time.h>
 
+#include "sim/automaton.h"
+
 _Static_assert(TRACE_VCPU_NO_AMX == VCPU_NO_AMX, "one meaning");
 _Static_assert(TRACE_VCPU_XCR0_DIFFERS == VCPU_XCR0_DIFFERS, "one meaning");
 _Static_assert(TRACE_VCPU_SPEC_CTRL_DIFFERS == VCPU_SPEC_CTRL_DIFFERS, "one meaning");
+
+/* Of all runs of one call together: 8,192 states are 6 MiB. */
+enum { STATES_OF_ALL_RUNS = 8192, STATES_OF_A_RUN_AT_LEAST = 512 };
 
 /* One run under way. */
 struct replay {
 	struct machine_config config;
 	struct machine machine;
 	struct run *run;
+};
+
+/*
+ * A call under way.
+ * @group: automata, each over consecutive replays with equal HLT thresholds
+ * @first: of each group in @replays; one entry more than groups
+ */
+struct call {
+	struct trace_reader *reader;
+	struct replay *replays;
+	size_t nr;
+	struct automata **group;
+	size_t *first;
+	size_t nr_groups;
 };
 
 void engine_default_options(struct engine_options *options)
@@ -102,13 +121,17 @@ static int refuse(const struct trace_reader *reader, const struct replay *r,
 			     machine_status_text(status));
 }
 
+static int no_memory(struct xfd_error *err)
+{
+	return xfd_error_set(err, XFD_ERROR_SYSTEM, NULL, 0, -1, "out of memory");
+}
+
+/* The reference: every event of a block through the model. */
 static int replay_block(struct replay *r, const struct trace_reader *reader,
 			const struct trace_event *events, size_t nr, struct xfd_error *err)
 {
 	struct machine_result result;
-	struct timespec begin, end;
 
-	clock_gettime(CLOCK_MONOTONIC, &begin);
 	for (size_t i = 0; i < nr; i++) {
 		enum machine_status status = machine_event(&r->machine, &events[i], &result);
 		int ret;
@@ -124,12 +147,123 @@ static int replay_block(struct replay *r, const struct trace_reader *reader,
 					     where.offset, "guest time passes 2^63 cycles here");
 		}
 		if (ret)
-			return xfd_error_set(err, XFD_ERROR_SYSTEM, NULL, 0, -1, "out of memory");
+			return no_memory(err);
 	}
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	r->run->duration_ns += (uint64_t)((end.tv_sec - begin.tv_sec) * 1000000000L +
-					  (end.tv_nsec - begin.tv_nsec));
 	return 0;
+}
+
+/* The same by automaton, for one group of runs. */
+static int replay_group(struct call *c, size_t group, const struct trace_block *block,
+			struct xfd_error *err)
+{
+	struct automata *automata = c->group[group];
+	struct automata_refusal refusal;
+	const struct trace_event *events;
+	int ret = automata_block(automata, block, &refusal);
+	int bad;
+
+	if (ret == -ENOMEM)
+		return no_memory(err);
+	if (!ret && !automata_has_stopped(automata))
+		return 0;
+	bad = trace_reader_block_events(c->reader, &events, err);
+	if (bad)
+		return bad;
+	if (ret)
+		return refuse(c->reader, &c->replays[c->first[group] + refusal.run],
+			      &events[refusal.index], refusal.index, refusal.status, err);
+	automata_skip(automata, events, block->nr);
+	return 0;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Runs of a group advance together, so each gets an equal part of the time. */
+static int replay_groups(struct call *c, const struct trace_block *block, struct xfd_error *err)
+{
+	for (size_t i = 0; i < c->nr_groups; i++) {
+		size_t nr = c->first[i + 1] - c->first[i];
+		uint64_t begin = now_ns(), each;
+		int ret = replay_group(c, i, block, err);
+
+		if (ret)
+			return ret;
+		each = (now_ns() - begin) / nr;
+		for (size_t k = c->first[i]; k < c->first[i + 1]; k++)
+			c->replays[k].run->duration_ns += each;
+	}
+	return 0;
+}
+
+static int replay_reference(struct call *c, const struct trace_event *events, size_t nr,
+			    struct xfd_error *err)
+{
+	for (size_t i = 0; i < c->nr; i++) {
+		uint64_t begin = now_ns();
+		int ret = replay_block(&c->replays[i], c->reader, events, nr, err);
+
+		if (ret)
+			return ret;
+		c->replays[i].run->duration_ns += now_ns() - begin;
+	}
+	return 0;
+}
+
+static bool same_thresholds(const struct replay *a, const struct replay *b)
+{
+	return a->config.halt_poll_cycles == b->config.halt_poll_cycles &&
+	       a->config.idle_init_cycles == b->config.idle_init_cycles;
+}
+
+static int make_groups(struct call *c, const struct engine_options *options)
+{
+	uint32_t share = (uint32_t)(STATES_OF_ALL_RUNS / c->nr);
+
+	share = share < STATES_OF_A_RUN_AT_LEAST ? STATES_OF_A_RUN_AT_LEAST
+		: share > AUTOMATON_MAX_STATES   ? AUTOMATON_MAX_STATES
+						 : share;
+	c->group = calloc(c->nr, sizeof(struct automata *));
+	c->first = calloc(c->nr + 1, sizeof(*c->first));
+	if (!c->group || !c->first)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->nr;) {
+		struct automaton_run runs[AUTOMATA_MAX_RUNS];
+		size_t nr = 0;
+
+		c->first[c->nr_groups] = i;
+		for (; i < c->nr && nr < AUTOMATA_MAX_RUNS &&
+		       same_thresholds(&c->replays[i], &c->replays[i - nr]);
+		     i++, nr++)
+			runs[nr] = (struct automaton_run){
+				.machine = &c->replays[i].machine,
+				.ledger = &c->replays[i].run->ledger,
+				.max_states = options[i].max_states ? options[i].max_states : share,
+			};
+		c->group[c->nr_groups] = automata_new(runs, nr);
+		if (!c->group[c->nr_groups++])
+			return -ENOMEM;
+		c->first[c->nr_groups] = i;
+	}
+	return 0;
+}
+
+static void finish_groups(struct call *c)
+{
+	for (size_t i = 0; i < c->nr_groups; i++) {
+		automata_finish(c->group[i]);
+		for (size_t k = c->first[i]; k < c->first[i + 1]; k++) {
+			struct automaton_stats stats = automata_stats(c->group[i], k - c->first[i]);
+
+			c->replays[k].run->states = stats.states;
+			c->replays[k].run->overflowed = stats.overflowed;
+		}
+	}
 }
 
 static int copy_info(struct trace_info *to, const struct trace_info *from)
@@ -143,28 +277,41 @@ static int copy_info(struct trace_info *to, const struct trace_info *from)
 	return 0;
 }
 
-static int replay_all(struct trace_reader *reader, struct replay *replays, size_t nr,
-		      struct engine_trace *trace, engine_progress_fn *progress, void *data,
-		      struct xfd_error *err)
+static int next(struct call *c, size_t *nr, struct xfd_error *err)
 {
 	const struct trace_event *events;
-	size_t nr_events;
+	const struct trace_block *block;
 	int ret;
 
-	while (!(ret = trace_reader_next(reader, &events, &nr_events, err)) && nr_events) {
-		for (size_t i = 0; i < nr; i++) {
-			ret = replay_block(&replays[i], reader, events, nr_events, err);
-			if (ret)
-				return ret;
-		}
-		trace->nr_events += nr_events;
+	*nr = 0;
+	if (!c->nr_groups) {
+		ret = trace_reader_next(c->reader, &events, nr, err);
+		return ret || !*nr ? ret : replay_reference(c, events, *nr, err);
+	}
+	ret = trace_reader_next_block(c->reader, &block, err);
+	if (ret || !block)
+		return ret;
+	*nr = block->nr;
+	return replay_groups(c, block, err);
+}
+
+static int replay_all(struct call *c, struct engine_trace *trace, engine_progress_fn *progress,
+		      void *data, struct xfd_error *err)
+{
+	size_t nr;
+	int ret;
+
+	while (!(ret = next(c, &nr, err)) && nr) {
+		trace->nr_events += nr;
 		if (progress) {
 			uint64_t done, total;
 
-			trace_reader_progress(reader, &done, &total);
+			trace_reader_progress(c->reader, &done, &total);
 			progress(data, done, total);
 		}
 	}
+	if (!ret)
+		finish_groups(c);
 	return ret;
 }
 
@@ -172,42 +319,47 @@ int engine_replay(const char *path, const struct engine_options *options, size_t
 		  struct run *runs, struct engine_trace *trace, engine_progress_fn *progress,
 		  void *data, struct xfd_error *err)
 {
-	struct replay *replays = calloc(nr, sizeof(*replays));
-	struct trace_reader *reader = NULL;
+	struct call c = {.replays = calloc(nr, sizeof(*c.replays)), .nr = nr};
 	int ret;
 
 	*trace = (struct engine_trace){0};
 	memset(runs, 0, nr * sizeof(*runs));
-	if (!replays)
+	if (!c.replays)
 		return xfd_error_set(err, XFD_ERROR_SYSTEM, path, 0, -1, "out of memory");
-	ret = trace_reader_open(path, &reader, err);
+	ret = trace_reader_open(path, &c.reader, err);
 	if (ret)
 		goto out;
-	ret = copy_info(&trace->info, trace_reader_info(reader));
+	ret = copy_info(&trace->info, trace_reader_info(c.reader));
 	for (size_t i = 0; i < nr && !ret; i++)
-		ret = replay_init(&replays[i], &options[i], &trace->info, &runs[i]);
+		ret = replay_init(&c.replays[i], &options[i], &trace->info, &runs[i]);
+	if (!ret && options[0].engine == ENGINE_AUTOMATON)
+		ret = make_groups(&c, options);
 	if (!ret)
-		ret = replay_all(reader, replays, nr, trace, progress, data, err);
+		ret = replay_all(&c, trace, progress, data, err);
 	if (ret)
 		goto out;
-	trace_reader_hash(reader, trace->hash);
+	trace_reader_hash(c.reader, trace->hash);
 	for (size_t i = 0; i < nr && !ret; i++) {
 		memcpy(runs[i].trace_hash, trace->hash, sizeof(trace->hash));
-		ret = ledger_finish(&runs[i].ledger, &replays[i].machine);
+		ret = ledger_finish(&runs[i].ledger, &c.replays[i].machine);
 	}
 out:
 	if (ret)
 		xfd_error_set(err, XFD_ERROR_SYSTEM, path, 0, -1, "out of memory");
+	for (size_t i = 0; i < c.nr_groups; i++)
+		automata_free(c.group[i]);
+	free(c.group);
+	free(c.first);
 	for (size_t i = 0; i < nr; i++) {
-		free(replays[i].machine.pcpus);
-		free(replays[i].machine.vcpus);
+		free(c.replays[i].machine.pcpus);
+		free(c.replays[i].machine.vcpus);
 		if (ret)
 			engine_release_run(&runs[i]);
 	}
 	if (ret)
 		engine_release_trace(trace);
-	trace_reader_close(reader);
-	free(replays);
+	trace_reader_close(c.reader);
+	free(c.replays);
 	return ret;
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * DOC: The reference engine: replays a trace through the model, event by event.
+ * DOC: Replays a trace through the model.
  *
  * Several runs (policies, kernels, options) share one pass over the trace: each block is
- * decoded once and goes through one machine a run. Memory does not grow with the trace.
+ * decoded once. The reference engine hands every event to the model; the automaton
+ * (sim/automaton.h) asks the model once for each thing that can happen. Their results are
+ * the same, count for count. Memory does not grow with the trace.
  */
 #ifndef SIM_ENGINE_H
 #define SIM_ENGINE_H
@@ -22,6 +24,8 @@ enum {
 	ENGINE_MAX_FAIL_GROWTHS = 64
 };
 
+enum engine_kind { ENGINE_AUTOMATON, ENGINE_REFERENCE };
+
 /**
  * struct engine_options - What to replay, in the units that people type.
  * @policy:       interception policy
@@ -32,6 +36,8 @@ enum {
  * @vmm_returns:  after a failed growth KVM_RUN is called again
  * @fail_growths: which growths fail, from 1, ascending
  * @nr_fail_growths: entries of @fail_growths
+ * @engine:       how, not what: no part of the run's identity; of one call all are equal
+ * @max_states:   of the automaton of one run, at least 2; 0 for the default
  */
 struct engine_options {
 	const struct xfd_policy *policy;
@@ -42,6 +48,8 @@ struct engine_options {
 	bool vmm_returns;
 	uint64_t fail_growths[ENGINE_MAX_FAIL_GROWTHS];
 	size_t nr_fail_growths;
+	enum engine_kind engine;
+	uint32_t max_states;
 };
 
 /**

@@ -55,7 +55,8 @@ static int grow_paths(struct ledger *ledger)
 	return 0;
 }
 
-static int count_path(struct ledger *ledger, uint32_t kind, const struct machine_result *result)
+int ledger_path(struct ledger *ledger, uint32_t kind, const struct machine_result *result,
+		uint32_t *path)
 {
 	uint32_t *slot;
 
@@ -70,7 +71,7 @@ static int count_path(struct ledger *ledger, uint32_t kind, const struct machine
 		};
 		*slot = (uint32_t)++ledger->nr_paths;
 	}
-	ledger->paths[*slot - 1].count++;
+	*path = *slot - 1;
 	return 0;
 }
 
@@ -80,10 +81,24 @@ static bool is_xfd_event(uint32_t kind)
 	       kind == EVENT_rderr || kind == EVENT_amx || kind == EVENT_tsfault;
 }
 
+void ledger_count(struct ledger *ledger, uint32_t path, uint64_t times)
+{
+	struct path_count *taken = &ledger->paths[path];
+
+	taken->count += times;
+	for (unsigned int i = 0; i < taken->steps.nr; i++)
+		ledger->step_count[taken->steps.step[i]] += times;
+	if (taken->exit_reason != EXIT_NONE) {
+		ledger->exit_count[taken->exit_reason] += times;
+		ledger->xfd_exits += is_xfd_event(taken->kind) ? times : 0;
+	}
+}
+
 int ledger_add(struct ledger *ledger, const struct trace_event *event,
 	       const struct machine_result *result, bool skipped)
 {
 	uint64_t *guest = &ledger->step_count[STEP_guest_run];
+	uint32_t path;
 
 	if (skipped) {
 		ledger->nr_skipped++;
@@ -96,13 +111,10 @@ int ledger_add(struct ledger *ledger, const struct trace_event *event,
 	}
 	ledger->nr_events++;
 	ledger->xfd_writes += event->kind == EVENT_wrxfd;
-	for (unsigned int i = 0; i < result->log.nr; i++)
-		ledger->step_count[result->log.step[i]]++;
-	if (result->exit_reason != EXIT_NONE) {
-		ledger->exit_count[result->exit_reason]++;
-		ledger->xfd_exits += is_xfd_event(event->kind);
-	}
-	return count_path(ledger, event->kind, result);
+	if (ledger_path(ledger, event->kind, result, &path))
+		return -ENOMEM;
+	ledger_count(ledger, path, 1);
+	return 0;
 }
 
 int ledger_finish(struct ledger *ledger, const struct machine *machine)

@@ -90,6 +90,8 @@ struct ledger {
  * @options:    every other option that changes counts, as one line of JSON with sorted keys
  * @ledger:     the counts
  * @duration_ns: wall time of the replay; never part of a result
+ * @states:     of the automaton; 0 from the reference engine; never part of a result
+ * @overflowed: there were more states than allowed, so the model did the rest: slower, as exact
  */
 struct run {
 	char trace_hash[TRACE_HASH_LEN];
@@ -98,6 +100,8 @@ struct run {
 	const char *options;
 	struct ledger ledger;
 	uint64_t duration_ns;
+	uint32_t states;
+	bool overflowed;
 };
 
 struct machine;
@@ -115,6 +119,21 @@ struct machine_result;
  */
 int ledger_add(struct ledger *ledger, const struct trace_event *event,
 	       const struct machine_result *result, bool skipped);
+
+/**
+ * ledger_path() - Find a path, or append it with a count of 0.
+ * @ledger: the ledger
+ * @kind:   enum event_kind
+ * @result: steps and VM-exit reason
+ * @path:   receives its index in ledger::paths
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int ledger_path(struct ledger *ledger, uint32_t kind, const struct machine_result *result,
+		uint32_t *path);
+
+/** ledger_count() - Count a path so many times: itself, its steps, its VM-exit. */
+void ledger_count(struct ledger *ledger, uint32_t path, uint64_t times);
 
 /**
  * ledger_finish() - Record how the machine ended.

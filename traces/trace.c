@@ -35,6 +35,7 @@ enum { NR_FORMATS = sizeof(formats) / sizeof(formats[0]) };
  * @before:   events in the blocks before it
  * @failed:   an error was reported; the rest cannot be read
  * @identity: over header and events so far
+ * @builder:  makes columns; NULL until a block is asked for
  */
 struct trace_reader {
 	const struct trace_format *format;
@@ -47,6 +48,7 @@ struct trace_reader {
 	uint64_t before;
 	bool failed;
 	XXH3_state_t *identity;
+	struct block_builder *builder;
 };
 
 /*
@@ -322,6 +324,34 @@ int trace_reader_next(struct trace_reader *reader, const struct trace_event **ev
 	return ret;
 }
 
+int trace_reader_next_block(struct trace_reader *reader, const struct trace_block **block,
+			    struct xfd_error *err)
+{
+	const struct trace_event *events;
+	size_t nr;
+	int ret;
+
+	*block = NULL;
+	if (!reader->builder) {
+		reader->builder = malloc(sizeof(*reader->builder));
+		if (!reader->builder)
+			return no_memory(err, infile_name(reader->in));
+		block_builder_init(reader->builder, reader->info.tsc_khz);
+	}
+	ret = trace_reader_next(reader, &events, &nr, err);
+	if (!ret && nr)
+		*block = block_build(reader->builder, events, nr, reader->info.nr_vcpus == 1);
+	return ret;
+}
+
+int trace_reader_block_events(struct trace_reader *reader, const struct trace_event **events,
+			      struct xfd_error *err)
+{
+	(void)err;
+	*events = reader->events;
+	return 0;
+}
+
 void trace_reader_locate(const struct trace_reader *reader, size_t index, struct xfd_error *err)
 {
 	const char *name = infile_name(reader->in);
@@ -372,6 +402,7 @@ void trace_reader_close(struct trace_reader *reader)
 	infile_close(reader->in);
 	info_release(&reader->info);
 	free(reader->events);
+	free(reader->builder);
 	XXH3_freeState(reader->identity);
 	free(reader);
 }

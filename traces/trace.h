@@ -18,12 +18,13 @@
 #include <stdint.h>
 
 #include "models/event.h"
+#include "traces/block.h"
 #include "traces/error.h"
 
 enum {
 	TRACE_MAX_VCPUS = 4096,
 	TRACE_MAX_PCPUS = 4096,
-	TRACE_BLOCK_EVENTS = 65536,
+	TRACE_BLOCK_EVENTS = BLOCK_MAX_EVENTS,
 	TRACE_MAX_PROVENANCE_BYTES = 61440, /* fits a line of scenario text */
 	TRACE_HASH_LEN = 33                 /* 32 hex digits and NUL */
 };
@@ -105,6 +106,28 @@ const char *trace_reader_format(const struct trace_reader *reader);
  */
 int trace_reader_next(struct trace_reader *reader, const struct trace_event **events, size_t *nr,
 		      struct xfd_error *err) __attribute__((warn_unused_result));
+
+/**
+ * trace_reader_next_block() - The next block of events, as columns.
+ * @reader: the reader; use either this or trace_reader_next() on one reader
+ * @block:  receives a pointer that stays valid until the next call; NULL at the end
+ * @err:    filled on failure
+ *
+ * Checks what trace_reader_next() checks. Return: 0 or a negative errno.
+ */
+int trace_reader_next_block(struct trace_reader *reader, const struct trace_block **block,
+			    struct xfd_error *err) __attribute__((warn_unused_result));
+
+/**
+ * trace_reader_block_events() - The events of the block that trace_reader_next_block() gave.
+ * @reader: the reader
+ * @events: receives a pointer that stays valid until the next block
+ * @err:    filled on failure
+ *
+ * Return: 0 or a negative errno.
+ */
+int trace_reader_block_events(struct trace_reader *reader, const struct trace_event **events,
+			      struct xfd_error *err) __attribute__((warn_unused_result));
 
 /**
  * trace_reader_locate() - Say where an event of the current block stands.

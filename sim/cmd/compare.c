@@ -422,6 +422,7 @@ static int compare_one(const struct args *args, const char *path, struct store *
 			    (void *)path, err);
 	if (ret)
 		return ret;
+	cli_warn_states(runs, args->nr_policies);
 	ret = compare_runs(runs, args->nr_policies, profile, &comparison, err);
 	if (!ret)
 		ret = cli_store_runs(args->run.db, store, runs, args->nr_policies, &trace, path, profile, err);

@@ -148,6 +148,7 @@ static int replay(const struct args *args, struct store **store,
 	if (engine_replay(args->trace, &args->run.options, 1, &run, &trace, cli_progress,
 			  (void *)args->trace, err))
 		return cli_fail(err);
+	cli_warn_states(&run, 1);
 	if (compare_runs(&run, 1, profile, &comparison, err) ||
 	    cli_store_runs(args->run.db, store, &run, 1, &trace, args->trace, profile, err)) {
 		status = cli_fail(err);

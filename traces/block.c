@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+#include "traces/block.h"
+
+#include <string.h>
+
+_Static_assert(BLOCK_MAX_WORDS > 4 * NR_EVENT_KINDS, "room beside the words that vary");
+
+/* What tells words apart: kind, argument, and for those that vary which group of arguments. */
+struct key {
+	uint64_t arg;
+	uint32_t kind;
+	bool varies;
+};
+
+void block_builder_init(struct block_builder *builder, uint64_t tsc_khz)
+{
+	memset(&builder->block, 0, sizeof(builder->block));
+	builder->sleep[0] = BLOCK_SLEEP_US_1 * tsc_khz / 1000;
+	builder->sleep[1] = BLOCK_SLEEP_US_2 * tsc_khz / 1000;
+}
+
+/* Free slots end a search; the table is never more than a quarter full. */
+static uint16_t *find_slot(struct block_builder *b, const struct key *key)
+{
+	const size_t mask = sizeof(b->slots) / sizeof(b->slots[0]) - 1;
+	uint64_t mix = (key->arg * 2 + key->varies) * 31 + key->kind;
+	size_t slot = (mix * UINT64_C(0x9e3779b97f4a7c15)) >> 48 & mask;
+
+	while (b->slots[slot]) {
+		const struct block_word *word = &b->block.word[b->slots[slot] - 1];
+		bool same = word->kind == key->kind && word->varies == key->varies;
+
+		/* One group of sleeps never holds arguments of another. */
+		if (same && (!key->varies || key->kind != EVENT_hlt))
+			same = key->varies || word->min == key->arg;
+		else if (same)
+			same = (word->min >= b->sleep[0]) + (word->min >= b->sleep[1]) ==
+			       (int)key->arg;
+		if (same)
+			break;
+		slot = (slot + 1) & mask;
+	}
+	return &b->slots[slot];
+}
+
+/*
+ * Lengths of sleeps hardly ever repeat, so they vary from the start, one word for each side of
+ * the usual bounds; other arguments vary once the dictionary is nearly full.
+ */
+static uint8_t tag_for(struct block_builder *b, const struct trace_event *event)
+{
+	struct key key = {.arg = event->arg, .kind = event->kind};
+	uint16_t *slot;
+
+	if (event_arg((enum event_kind)event->kind) == EVENT_ARG_CYCLES) {
+		key.varies = true;
+		key.arg = (uint64_t)(event->arg >= b->sleep[0]) + (event->arg >= b->sleep[1]);
+	}
+	slot = find_slot(b, &key);
+	if (!*slot && !key.varies &&
+	    b->block.nr_words >= BLOCK_MAX_WORDS - 3 * (size_t)NR_EVENT_KINDS) {
+		key = (struct key){.kind = event->kind, .varies = true};
+		slot = find_slot(b, &key);
+	}
+	if (!*slot) {
+		b->block.word[b->block.nr_words++] = (struct block_word){
+			.min = event->arg,
+			.max = event->arg,
+			.kind = (uint8_t)event->kind,
+			.varies = key.varies,
+		};
+		*slot = (uint16_t)b->block.nr_words;
+	}
+	return (uint8_t)(*slot - 1);
+}
+
+const struct trace_block *block_build(struct block_builder *b, const struct trace_event *events,
+				      size_t nr, bool one_vcpu)
+{
+	struct {
+		uint64_t arg;
+		uint8_t tag;
+		bool valid;
+	} last[NR_EVENT_KINDS] = {0};
+	struct trace_block *block = &b->block;
+
+	*block = (struct trace_block){
+		.nr = nr,
+		.tags = b->tags,
+		.vcpus = one_vcpu ? NULL : b->vcpus,
+		.args = b->args,
+	};
+	memset(b->slots, 0, sizeof(b->slots));
+	for (size_t i = 0; i < nr; i++) {
+		const struct trace_event *event = &events[i];
+		struct block_word *word;
+		uint8_t tag = last[event->kind].tag;
+
+		if (!last[event->kind].valid || last[event->kind].arg != event->arg)
+			tag = tag_for(b, event);
+		word = &block->word[tag];
+		last[event->kind].arg = event->arg;
+		last[event->kind].tag = tag;
+		last[event->kind].valid = !word->varies;
+		b->tags[i] = tag;
+		b->vcpus[i] = (uint16_t)event->vcpu;
+		if (word->varies) {
+			b->args[block->nr_args++] = event->arg;
+			word->min = event->arg < word->min ? event->arg : word->min;
+			word->max = event->arg > word->max ? event->arg : word->max;
+		}
+		block->count[event->kind]++;
+		block->cycles[event->kind] += event->delta_cycles;
+	}
+	return block;
+}

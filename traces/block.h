@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * DOC: A block of events as columns, the form that replays fast.
+ *
+ * Guests repeat a few (kind, argument) pairs, so a block has a dictionary of words and one
+ * byte per event that names its word. Whoever needs to know what an event is looks at 256
+ * words once a block instead of at 65,536 events. Cycles of guest time are summed by kind:
+ * no policy looks at a single delta.
+ */
+#ifndef TRACES_BLOCK_H
+#define TRACES_BLOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "models/event.h"
+
+enum {
+	BLOCK_MAX_EVENTS = 65536,
+	BLOCK_MAX_WORDS = 256,
+	/* A sleep below the first, between, or at and above the second is a word of its own. */
+	BLOCK_SLEEP_US_1 = 200,
+	BLOCK_SLEEP_US_2 = 800
+};
+
+/**
+ * struct block_word - What events of one tag have in common.
+ * @min:    the smallest argument
+ * @max:    the largest
+ * @kind:   enum event_kind
+ * @varies: arguments differ and stand in trace_block::args; otherwise all are @min == @max
+ */
+struct block_word {
+	uint64_t min;
+	uint64_t max;
+	uint8_t kind;
+	bool varies;
+};
+
+/**
+ * struct trace_block - Up to BLOCK_MAX_EVENTS events, in order.
+ * @nr:       events
+ * @nr_words: entries of @word
+ * @nr_args:  entries of @args
+ * @word:     by tag
+ * @tags:     @nr, each below @nr_words
+ * @vcpus:    @nr; NULL when the trace has one vCPU
+ * @args:     arguments of the events whose word varies, in order
+ * @count:    events by kind
+ * @cycles:   sum of deltas by kind
+ */
+struct trace_block {
+	size_t nr;
+	size_t nr_words;
+	size_t nr_args;
+	struct block_word word[BLOCK_MAX_WORDS];
+	const uint8_t *tags;
+	const uint16_t *vcpus;
+	const uint64_t *args;
+	uint64_t count[NR_EVENT_KINDS];
+	uint64_t cycles[NR_EVENT_KINDS];
+};
+
+/**
+ * struct block_builder - Memory for a block that is made from events.
+ * @block:  the result
+ * @tags:   for @block
+ * @vcpus:  for @block
+ * @args:   for @block
+ * @sleep:  the two bounds of BLOCK_SLEEP_US_* in trace cycles
+ * @slots:  open addressing from (kind, argument) to word number + 1
+ */
+struct block_builder {
+	struct trace_block block;
+	uint8_t tags[BLOCK_MAX_EVENTS];
+	uint16_t vcpus[BLOCK_MAX_EVENTS];
+	uint64_t args[BLOCK_MAX_EVENTS + 1];
+	uint64_t sleep[2];
+	uint16_t slots[4 * BLOCK_MAX_WORDS];
+};
+
+/** block_builder_init() - For traces with this clock; once. */
+void block_builder_init(struct block_builder *builder, uint64_t tsc_khz);
+
+/**
+ * block_build() - Events to columns.
+ * @builder: initialised; its block is overwritten
+ * @events:  @nr of them, checked
+ * @nr:      1 to BLOCK_MAX_EVENTS
+ * @one_vcpu: the trace has one vCPU
+ *
+ * Cost: some 3 ns an event. Return: the block, valid until the next call.
+ */
+const struct trace_block *block_build(struct block_builder *builder,
+				      const struct trace_event *events, size_t nr, bool one_vcpu);
+
+#endif /* TRACES_BLOCK_H */
