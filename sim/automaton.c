@@ -465,9 +465,7 @@ int automata_block(struct automata *g, const struct trace_block *block,
 	}
 	g->before += block->nr;
 	g->writes += block->count[EVENT_wrxfd];
-	for (int kind = 0; kind < NR_EVENT_KINDS; kind++)
-		if (kind != EVENT_wake && kind != EVENT_resume)
-			g->cycles += block->cycles[kind];
+	g->cycles += block->guest_cycles;
 	g->unflushed += block->nr;
 	if (g->unflushed >= FLUSH_EVENTS) {
 		for (size_t k = 0; k < g->nr; k++)

@@ -95,6 +95,27 @@ static void put_payload(uint8_t **p)
 	put(p, "\1\3", 2);         /* arguments */
 }
 
+/* FORMAT.md, "Identity". */
+static void put_identity(uint8_t **p, const uint8_t flags[2])
+{
+	uint8_t bytes[17 + 2 + 24 * NR_SMALL], *at = bytes;
+	XXH128_canonical_t canonical;
+
+	put64(&at, 2200000);
+	put32(&at, 2);
+	put32(&at, 5);
+	put8(&at, 1);
+	put(&at, flags, 2);
+	for (size_t i = 0; i < NR_SMALL; i++) {
+		put64(&at, small_events[i].delta_cycles);
+		put64(&at, small_events[i].arg);
+		put32(&at, small_events[i].vcpu);
+		put32(&at, small_events[i].kind);
+	}
+	XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes, sizeof(bytes)));
+	put(p, canonical.digest, 16);
+}
+
 static size_t build_small(uint8_t *file)
 {
 	static const uint8_t flags[2] = {0, TRACE_VCPU_NO_AMX};
@@ -128,6 +149,7 @@ static size_t build_small(uint8_t *file)
 	put64(&p, index);
 	put64(&p, 1);
 	put64(&p, NR_SMALL);
+	put_identity(&p, flags);
 	put64(&p, 0); /* checksum */
 	put(&p, "XFTEND\r\n", 8);
 	xft_reseal(file, (size_t)(p - file), NULL);
@@ -295,7 +317,11 @@ static void each_wrong_field_is_refused_with_its_reason(void **state)
 		{{TRAILER, 0, 8, 1}, TRAILER, 0, "the trailer does not agree with the blocks"},
 		{{TRAILER, 8, 8, 2}, TRAILER, 0, "the trailer does not agree with the blocks"},
 		{{TRAILER, 16, 8, 6}, TRAILER, 0, "the trailer does not agree with the blocks"},
-		{{TRAILER, 39, 1, '\r'}, TRAILER, 0, "corrupt trailer: wrong magic"},
+		{{TRAILER, 24, 1, 0},
+		 FILE_START,
+		 -1,
+		 "the trailer does not agree with the events: wrong identity"},
+		{{TRAILER, 55, 1, '\r'}, TRAILER, 0, "corrupt trailer: wrong magic"},
 	};
 
 	(void)state;

@@ -20,7 +20,7 @@ enum {
 	XFT_BLOCK_BYTES = 48,
 	XFT_INDEX_BYTES = 8,
 	XFT_ENTRY_BYTES = 152,
-	XFT_TRAILER_BYTES = 40
+	XFT_TRAILER_BYTES = 56
 };
 
 /* Where a part of a packed trace begins, in order; for tests that change one field. */
@@ -80,7 +80,7 @@ static inline void xft_reseal(uint8_t *file, size_t len, struct xft_parts *parts
 	le64_store(file + at + size, XXH3_64bits_withSeed(file + at, size, seed));
 	at += size + 8;
 	parts->trailer = at;
-	le64_store(file + at + 24, XXH3_64bits_withSeed(file + at, 24, seed));
+	le64_store(file + at + 40, XXH3_64bits_withSeed(file + at, 40, seed));
 }
 
 #endif /* TESTS_XFT_RESEAL_H */

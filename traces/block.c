@@ -83,6 +83,7 @@ const struct trace_block *block_build(struct block_builder *b, const struct trac
 		bool valid;
 	} last[NR_EVENT_KINDS] = {0};
 	struct trace_block *block = &b->block;
+	uint64_t cycles[2] = {0};
 
 	*block = (struct trace_block){
 		.nr = nr,
@@ -110,7 +111,10 @@ const struct trace_block *block_build(struct block_builder *b, const struct trac
 			word->max = event->arg > word->max ? event->arg : word->max;
 		}
 		block->count[event->kind]++;
-		block->cycles[event->kind] += event->delta_cycles;
+		cycles[event->kind == EVENT_wake || event->kind == EVENT_resume] +=
+			event->delta_cycles;
 	}
+	block->guest_cycles = cycles[0];
+	block->off_cycles = cycles[1];
 	return block;
 }

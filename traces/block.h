@@ -48,7 +48,8 @@ struct block_word {
  * @vcpus:    @nr; NULL when the trace has one vCPU
  * @args:     arguments of the events whose word varies, in order
  * @count:    events by kind
- * @cycles:   sum of deltas by kind
+ * @guest_cycles: sum of the deltas of all kinds but wake and resume
+ * @off_cycles: sum of the deltas of wake and resume
  */
 struct trace_block {
 	size_t nr;
@@ -59,7 +60,8 @@ struct trace_block {
 	const uint16_t *vcpus;
 	const uint64_t *args;
 	uint64_t count[NR_EVENT_KINDS];
-	uint64_t cycles[NR_EVENT_KINDS];
+	uint64_t guest_cycles;
+	uint64_t off_cycles;
 };
 
 /**

@@ -36,6 +36,9 @@ enum { NR_FORMATS = sizeof(formats) / sizeof(formats[0]) };
  * @failed:   an error was reported; the rest cannot be read
  * @identity: over header and events so far
  * @builder:  makes columns; NULL until a block is asked for
+ * @block:    the current one, if blocks are asked for
+ * @columns:  the format gives blocks as columns; @identity is not kept up
+ * @has_events: @events are those of @block
  */
 struct trace_reader {
 	const struct trace_format *format;
@@ -49,12 +52,16 @@ struct trace_reader {
 	bool failed;
 	XXH3_state_t *identity;
 	struct block_builder *builder;
+	struct trace_block block;
+	bool columns;
+	bool has_events;
 };
 
 /*
  * @path:    as the caller gave it
  * @events:  those of the block that is not full yet
  * @before:  events in the blocks written
+ * @identity: over header and the events written
  */
 struct trace_writer {
 	const struct trace_format *format;
@@ -66,6 +73,7 @@ struct trace_writer {
 	size_t nr_events;
 	uint64_t before;
 	bool failed;
+	XXH3_state_t *identity;
 };
 
 static int no_memory(struct xfd_error *err, const char *source)
@@ -285,11 +293,38 @@ const char *trace_reader_format(const struct trace_reader *reader)
 	return reader->format->name;
 }
 
-static int read_block(struct trace_reader *reader, struct xfd_error *err)
+/* Check the events of the current block, all that is known of them being their number. */
+static int check_events(struct trace_reader *reader, struct xfd_error *err)
 {
 	char why[VALIDATE_WHY_LEN];
 	struct xfd_error where;
-	size_t nr, good;
+	size_t good = validate_events(&reader->limits, reader->events, reader->nr_events, why);
+
+	if (good == reader->nr_events)
+		return 0;
+	trace_reader_locate(reader, good, &where);
+	return xfd_error_set(err, XFD_ERROR_INPUT, where.source, where.line, where.offset, "%s",
+			     why);
+}
+
+/* A trace that says its identity must say the right one. */
+static int check_identity(struct trace_reader *reader, struct xfd_error *err)
+{
+	XXH128_canonical_t canonical;
+
+	if (!reader->format->identity)
+		return 0;
+	XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(reader->identity));
+	if (!memcmp(reader->format->identity(reader->state), canonical.digest,
+		    sizeof(canonical.digest)))
+		return 0;
+	return xfd_error_set(err, XFD_ERROR_INPUT, infile_name(reader->in), 0, -1,
+			     "the trailer does not agree with the events: wrong identity");
+}
+
+static int read_block(struct trace_reader *reader, struct xfd_error *err)
+{
+	size_t nr;
 	int ret;
 
 	reader->before += reader->nr_events;
@@ -297,15 +332,20 @@ static int read_block(struct trace_reader *reader, struct xfd_error *err)
 	ret = reader->format->next(reader->state, reader->events, &nr, err);
 	if (ret)
 		return ret;
-	good = validate_events(&reader->limits, reader->events, nr, why);
-	if (good < nr) {
-		trace_reader_locate(reader, good, &where);
-		return xfd_error_set(err, XFD_ERROR_INPUT, where.source, where.line, where.offset,
-				     "%s", why);
+	reader->nr_events = nr;
+	ret = nr ? check_events(reader, err) : check_identity(reader, err);
+	if (ret) {
+		reader->nr_events = 0;
+		return ret;
 	}
 	hash_events(reader->identity, reader->events, nr);
-	reader->nr_events = nr;
 	return 0;
+}
+
+static int refuse_failed(const struct trace_reader *reader, struct xfd_error *err)
+{
+	return xfd_error_set(err, XFD_ERROR_INPUT, infile_name(reader->in), 0, -1,
+			     "cannot be read on after an error");
 }
 
 int trace_reader_next(struct trace_reader *reader, const struct trace_event **events, size_t *nr,
@@ -316,40 +356,106 @@ int trace_reader_next(struct trace_reader *reader, const struct trace_event **ev
 	*events = reader->events;
 	*nr = 0;
 	if (reader->failed)
-		return xfd_error_set(err, XFD_ERROR_INPUT, infile_name(reader->in), 0, -1,
-				     "cannot be read on after an error");
+		return refuse_failed(reader, err);
 	ret = read_block(reader, err);
 	reader->failed = ret;
 	*nr = reader->nr_events;
 	return ret;
 }
 
+/* Is every event of a block within bounds, as far as columns can tell? */
+static bool is_plain(const struct trace_reader *reader, uint64_t max_delta)
+{
+	const struct trace_block *block = &reader->block;
+	uint32_t max_vcpu = 0;
+
+	if (max_delta > UINT64_C(1) << 46)
+		return false; /* sums might wrap */
+	for (size_t i = 0; i < block->nr_words; i++) {
+		const struct block_word *word = &block->word[i];
+
+		if (!validate_word(&reader->limits, word->kind, word->min, word->max))
+			return false;
+	}
+	for (size_t i = 0; block->vcpus && i < block->nr; i++)
+		max_vcpu = block->vcpus[i] > max_vcpu ? block->vcpus[i] : max_vcpu;
+	return max_vcpu < reader->info.nr_vcpus;
+}
+
+/* Columns as the format has them. The events are made only when there is a doubt. */
+static int read_columns(struct trace_reader *reader, struct xfd_error *err)
+{
+	struct trace_block *block = &reader->block;
+	uint64_t max_delta, sum;
+	int ret;
+
+	reader->before += reader->nr_events;
+	reader->nr_events = 0;
+	reader->has_events = false;
+	reader->columns = true;
+	ret = reader->format->next_block(reader->state, block, &max_delta, err);
+	if (ret || !block->nr)
+		return ret;
+	reader->nr_events = block->nr;
+	sum = block->guest_cycles + block->off_cycles;
+	if (is_plain(reader, max_delta) && sum <= INT64_MAX - reader->limits.sum_cycles) {
+		reader->limits.sum_cycles += sum;
+		return 0;
+	}
+	ret = reader->format->block_events(reader->state, reader->events, err);
+	if (!ret)
+		ret = check_events(reader, err);
+	if (!ret)
+		reader->block = *block_build(reader->builder, reader->events, reader->nr_events,
+					     reader->info.nr_vcpus == 1);
+	reader->has_events = !ret;
+	return ret;
+}
+
+/* Columns made from events. */
+static int build_columns(struct trace_reader *reader, struct xfd_error *err)
+{
+	int ret = read_block(reader, err);
+
+	reader->block.nr = 0;
+	if (!ret && reader->nr_events)
+		reader->block = *block_build(reader->builder, reader->events, reader->nr_events,
+					     reader->info.nr_vcpus == 1);
+	reader->has_events = true;
+	return ret;
+}
+
 int trace_reader_next_block(struct trace_reader *reader, const struct trace_block **block,
 			    struct xfd_error *err)
 {
-	const struct trace_event *events;
-	size_t nr;
 	int ret;
 
 	*block = NULL;
+	if (reader->failed)
+		return refuse_failed(reader, err);
 	if (!reader->builder) {
 		reader->builder = malloc(sizeof(*reader->builder));
 		if (!reader->builder)
 			return no_memory(err, infile_name(reader->in));
 		block_builder_init(reader->builder, reader->info.tsc_khz);
 	}
-	ret = trace_reader_next(reader, &events, &nr, err);
-	if (!ret && nr)
-		*block = block_build(reader->builder, events, nr, reader->info.nr_vcpus == 1);
+	ret = reader->format->next_block ? read_columns(reader, err) : build_columns(reader, err);
+	reader->failed = ret;
+	if (!ret && reader->block.nr)
+		*block = &reader->block;
 	return ret;
 }
 
 int trace_reader_block_events(struct trace_reader *reader, const struct trace_event **events,
 			      struct xfd_error *err)
 {
-	(void)err;
+	int ret = 0;
+
 	*events = reader->events;
-	return 0;
+	if (!reader->has_events)
+		ret = reader->format->block_events(reader->state, reader->events, err);
+	reader->has_events = !ret;
+	return ret;
 }
 
 void trace_reader_locate(const struct trace_reader *reader, size_t index, struct xfd_error *err)
@@ -381,7 +487,11 @@ void trace_reader_hash(const struct trace_reader *reader, char hash[TRACE_HASH_L
 {
 	XXH128_canonical_t canonical;
 
-	XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(reader->identity));
+	if (reader->columns)
+		memcpy(canonical.digest, reader->format->identity(reader->state),
+		       sizeof(canonical.digest));
+	else
+		XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(reader->identity));
 	for (size_t i = 0; i < sizeof(canonical.digest); i++)
 		snprintf(hash + 2 * i, 3, "%02x", canonical.digest[i]);
 }
@@ -444,10 +554,13 @@ int trace_writer_open(const char *path, const struct trace_info *info, struct tr
 	if (!writer)
 		return no_memory(err, path);
 	writer->events = malloc(TRACE_BLOCK_EVENTS * sizeof(*writer->events));
-	if (!writer->events || copy_info(&writer->info, info)) {
+	writer->identity = XXH3_createState();
+	if (!writer->events || !writer->identity || copy_info(&writer->info, info)) {
 		ret = no_memory(err, path);
 		goto discard;
 	}
+	XXH3_128bits_reset(writer->identity);
+	hash_info(writer->identity, info);
 	event_limits_init(&writer->limits, info);
 	ret = outfile_open(path, &writer->out, err);
 	if (ret)
@@ -469,6 +582,7 @@ static int write_block(struct trace_writer *writer, struct xfd_error *err)
 
 	if (!writer->nr_events)
 		return 0;
+	hash_events(writer->identity, writer->events, writer->nr_events);
 	ret = writer->format->put(writer->state, writer->events, writer->nr_events, err);
 	writer->before += writer->nr_events;
 	writer->nr_events = 0;
@@ -516,6 +630,7 @@ int trace_writer_put(struct trace_writer *writer, const struct trace_event *even
 
 int trace_writer_commit(struct trace_writer *writer, struct xfd_error *err)
 {
+	XXH128_canonical_t canonical;
 	int ret;
 
 	if (writer->failed)
@@ -523,8 +638,10 @@ int trace_writer_commit(struct trace_writer *writer, struct xfd_error *err)
 				    "cannot be finished after an error");
 	else
 		ret = write_block(writer, err);
-	if (!ret)
-		ret = writer->format->finish(writer->state, err);
+	if (!ret) {
+		XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(writer->identity));
+		ret = writer->format->finish(writer->state, canonical.digest, err);
+	}
 	if (!ret) {
 		ret = outfile_commit(writer->out, err);
 		writer->out = NULL;
@@ -541,6 +658,7 @@ void trace_writer_discard(struct trace_writer *writer)
 		writer->format->end(writer->state);
 	outfile_discard(writer->out);
 	info_release(&writer->info);
+	XXH3_freeState(writer->identity);
 	free(writer->events);
 	free(writer);
 }

@@ -161,3 +161,13 @@ size_t validate_events(struct event_limits *limits, const struct trace_event *ev
 		explain(limits, &events[i], why);
 	return i;
 }
+
+bool validate_word(const struct event_limits *limits, uint32_t kind, uint64_t min, uint64_t max)
+{
+	struct trace_event low = {.arg = min, .kind = kind}, high = {.arg = max, .kind = kind};
+
+	/* The bounds of other arguments are intervals, but the bias wraps that of pCPUs. */
+	if (min != max && kind != EVENT_hlt)
+		return false;
+	return is_fine(limits, &low) && is_fine(limits, &high);
+}

@@ -72,4 +72,15 @@ void event_limits_init(struct event_limits *limits, const struct trace_info *inf
 size_t validate_events(struct event_limits *limits, const struct trace_event *events, size_t nr,
 		       char *why);
 
+/**
+ * validate_word() - Are all events of a kind with arguments from @min to @max fine?
+ * @limits: of the trace
+ * @kind:   below NR_EVENT_KINDS
+ * @min:    smallest argument
+ * @max:    largest argument
+ *
+ * Return: false also when that takes a look at each of them.
+ */
+bool validate_word(const struct event_limits *limits, uint32_t kind, uint64_t min, uint64_t max);
+
 #endif /* TRACES_VALIDATE_H */

@@ -687,8 +687,9 @@ static int xfs_put(void *writer, const struct trace_event *events, size_t nr, st
 	return 0;
 }
 
-static int xfs_finish(void *writer, struct xfd_error *err)
+static int xfs_finish(void *writer, const uint8_t *identity, struct xfd_error *err)
 {
+	(void)identity;
 	(void)writer;
 	(void)err;
 	return 0;

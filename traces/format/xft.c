@@ -59,7 +59,8 @@ enum {
 	INDEX_KINDS = 32, /* room for kinds to come */
 	INDEX_ENTRY_BYTES = 24 + 4 * INDEX_KINDS,
 
-	TRAILER_BYTES = 40,
+	IDENTITY_BYTES = 16,
+	TRAILER_BYTES = 56,
 
 	MAX_CUTS = 3 + 8 + 8, /* dictionary, tags, vCPUs, planes */
 
@@ -95,6 +96,21 @@ struct column {
 	const uint8_t *planes;
 };
 
+/*
+ * A payload taken apart.
+ * @count: events of each tag
+ */
+struct payload {
+	struct dict_entry dict[DICT_MAX];
+	size_t nr_dict;
+	size_t nr;
+	uint8_t *tags;
+	const uint8_t *vcpus;
+	struct column deltas;
+	struct column args;
+	uint32_t count[DICT_MAX];
+};
+
 /* Bytes that grow to what a block needs and never shrink. */
 struct buffer {
 	uint8_t *data;
@@ -106,6 +122,9 @@ struct buffer {
  * @index:    checksum of the index that these blocks should have
  * @finished: the footer was read
  * @args:     the argument column, TRACE_BLOCK_EVENTS and one to spare
+ * @block:    the current one, taken apart
+ * @vcpus:    its vCPUs, when columns are asked for
+ * @identity: what the trailer says
  */
 struct xft_reader {
 	struct infile *in;
@@ -119,6 +138,9 @@ struct xft_reader {
 	struct buffer stored;
 	struct buffer payload;
 	uint64_t *args;
+	struct payload block;
+	uint16_t *vcpus;
+	uint8_t identity[IDENTITY_BYTES];
 };
 
 /*
@@ -321,6 +343,7 @@ static void xft_close(void *reader)
 	free(r->stored.data);
 	free(r->payload.data);
 	free(r->args);
+	free(r->vcpus);
 	free(r);
 }
 
@@ -411,8 +434,8 @@ static int read_block_header(struct xft_reader *r, struct block_header *block,
 	return 0;
 }
 
-static int read_payload(struct xft_reader *r, const struct block_header *block,
-			const uint8_t **payload, struct xfd_error *err)
+static int read_payload(struct xft_reader *r, const struct block_header *block, uint8_t **payload,
+			struct xfd_error *err)
 {
 	size_t size;
 	int ret = buffer_reserve(r, &r->stored, block->stored_bytes, err);
@@ -489,16 +512,6 @@ static bool column_decode(const struct column *column, size_t from, size_t nr, u
 	return true;
 }
 
-/* A payload taken apart. */
-struct payload {
-	struct dict_entry dict[DICT_MAX];
-	size_t nr_dict;
-	const uint8_t *tags;
-	const uint8_t *vcpus;
-	struct column deltas;
-	struct column args;
-};
-
 static int parse_dict(struct xft_reader *r, const struct block_header *block, const uint8_t *raw,
 		      struct payload *p, struct xfd_error *err)
 {
@@ -519,7 +532,7 @@ static int parse_dict(struct xft_reader *r, const struct block_header *block, co
 	return 0;
 }
 
-static int parse_payload(struct xft_reader *r, const struct block_header *block, const uint8_t *raw,
+static int parse_payload(struct xft_reader *r, const struct block_header *block, uint8_t *raw,
 			 struct payload *p, struct xfd_error *err)
 {
 	size_t n = block->nr_events;
@@ -530,6 +543,7 @@ static int parse_payload(struct xft_reader *r, const struct block_header *block,
 	if (block->payload_bytes < PAYLOAD_FIXED_BYTES)
 		return REFUSE_AT(r, err, block->offset, "block of %" PRIu32 " bytes is too short",
 				 block->payload_bytes);
+	p->nr = n;
 	p->nr_dict = (size_t)le16_load(raw) + 1;
 	p->deltas.width = raw[2];
 	p->args.width = raw[3];
@@ -574,10 +588,10 @@ static void count_tags(const uint8_t *tags, size_t n, uint32_t count[DICT_MAX])
 }
 
 /* Every tag in the dictionary, as many arguments as events that want one; then kind counts. */
-static int check_tags(struct xft_reader *r, const struct block_header *block,
-		      const struct payload *p, struct block_info *info, struct xfd_error *err)
+static int check_tags(struct xft_reader *r, const struct block_header *block, struct payload *p,
+		      struct block_info *info, struct xfd_error *err)
 {
-	uint32_t count[DICT_MAX];
+	uint32_t *count = p->count;
 	size_t nr_args = 0;
 
 	count_tags(p->tags, block->nr_events, count);
@@ -639,57 +653,249 @@ static void join(const struct payload *p, const uint64_t **args, const uint64_t 
 		join_chunk(p, args, deltas, 2, from, nr, events);
 }
 
-static int decode_block(struct xft_reader *r, const struct block_header *block, const uint8_t *raw,
-			struct trace_event *events, struct block_info *info, struct xfd_error *err)
+/* Read, check and take apart the next block; its deltas stay planes. */
+static int load_block(struct xft_reader *r, struct block_header *header, struct block_info *info,
+		      struct xfd_error *err)
 {
-	const uint64_t *args = r->args;
-	uint64_t deltas[CHUNK];
-	struct payload p;
-	int ret = parse_payload(r, block, raw, &p, err);
+	struct payload *p = &r->block;
+	uint8_t *raw = NULL;
+	int ret = read_block_header(r, header, err);
 
 	if (!ret)
-		ret = check_tags(r, block, &p, info, err);
+		ret = read_payload(r, header, &raw, err);
+	if (!ret)
+		ret = parse_payload(r, header, raw, p, err);
+	if (!ret)
+		ret = check_tags(r, header, p, info, err);
 	if (ret)
 		return ret;
-	r->args[p.args.nr] = 0; /* the choice below reads one beyond */
-	if (!column_decode(&p.args, 0, p.args.nr, r->args))
-		return REFUSE_AT(r, err, block->offset, "block with an argument beyond 64 bits");
-	for (size_t from = 0; from < block->nr_events; from += CHUNK) {
-		size_t nr = block->nr_events - from < CHUNK ? block->nr_events - from : CHUNK;
+	r->args[p->args.nr] = 0; /* the choice in join_chunk() reads one beyond */
+	if (!column_decode(&p->args, 0, p->args.nr, r->args))
+		return REFUSE_AT(r, err, header->offset, "block with an argument beyond 64 bits");
+	info->offset = header->offset;
+	info->nr_events = header->nr_events;
+	return 0;
+}
 
-		if (!column_decode(&p.deltas, from, nr, deltas))
-			return REFUSE_AT(r, err, block->offset,
-					 "block with a delta beyond 64 bits");
+/* The events of the block that was loaded. */
+static int join_block(const struct xft_reader *r, struct trace_event *events, uint64_t *sum_cycles)
+{
+	const struct payload *p = &r->block;
+	const uint64_t *args = r->args;
+	uint64_t deltas[CHUNK];
+
+	for (size_t from = 0; from < p->nr; from += CHUNK) {
+		size_t nr = p->nr - from < CHUNK ? p->nr - from : CHUNK;
+
+		if (!column_decode(&p->deltas, from, nr, deltas))
+			return -1;
 		for (size_t i = 0; i < nr; i++)
-			info->sum_cycles += deltas[i];
-		join(&p, &args, deltas, vcpu_width(r->info), from, nr, events + from);
+			*sum_cycles += deltas[i];
+		join(p, &args, deltas, vcpu_width(r->info), from, nr, events + from);
 	}
 	return 0;
+}
+
+static void block_done(struct xft_reader *r, const struct block_info *info)
+{
+	uint8_t entry[INDEX_ENTRY_BYTES];
+
+	index_entry(entry, info);
+	XXH3_64bits_update(r->index, entry, sizeof(entry));
+	r->nr_blocks++;
+	r->nr_events += info->nr_events;
 }
 
 static int read_block(struct xft_reader *r, struct trace_event *events, size_t *nr,
 		      struct xfd_error *err)
 {
-	struct block_header block;
+	struct block_header header;
 	struct block_info info = {0};
-	uint8_t entry[INDEX_ENTRY_BYTES];
-	const uint8_t *payload = NULL;
-	int ret = read_block_header(r, &block, err);
+	int ret = load_block(r, &header, &info, err);
 
-	if (!ret)
-		ret = read_payload(r, &block, &payload, err);
-	if (!ret)
-		ret = decode_block(r, &block, payload, events, &info, err);
 	if (ret)
 		return ret;
-	info.offset = block.offset;
-	info.nr_events = block.nr_events;
-	index_entry(entry, &info);
-	XXH3_64bits_update(r->index, entry, sizeof(entry));
-	r->nr_blocks++;
-	r->nr_events += block.nr_events;
-	*nr = block.nr_events;
+	if (join_block(r, events, &info.sum_cycles))
+		return REFUSE_AT(r, err, header.offset, "block with a delta beyond 64 bits");
+	block_done(r, &info);
+	*nr = info.nr_events;
 	return 0;
+}
+
+/* ---- the same without making events ---- */
+
+/* No product and no sum over a block wraps below it. */
+#define PLAIN_MAX_DELTA (UINT64_C(1) << 46)
+
+static uint64_t max_delta(const struct column *deltas)
+{
+	uint64_t max = deltas->width < 6 ? (UINT64_C(1) << 8 * deltas->width) - 1 : UINT64_MAX;
+
+	return max > PLAIN_MAX_DELTA / deltas->unit ? UINT64_MAX : max * deltas->unit;
+}
+
+/*
+ * Sums of all deltas and of those of wake and resume, straight from the planes. Bytes are
+ * summed 256 at a time into 32 bits, which compilers turn into vectors.
+ */
+static void sum_deltas(const struct xft_reader *r, uint64_t *all, uint64_t *off)
+{
+	const struct payload *p = &r->block;
+	uint8_t is_off[DICT_MAX] = {0}, mask[CHUNK];
+	bool any = false;
+
+	*all = *off = 0;
+	for (size_t t = 0; t < p->nr_dict; t++)
+		if (p->count[t] &&
+		    (p->dict[t].kind == EVENT_wake || p->dict[t].kind == EVENT_resume))
+			is_off[t] = 0xff, any = true;
+	for (size_t from = 0; from < p->nr; from += CHUNK) {
+		size_t nr = p->nr - from < CHUNK ? p->nr - from : CHUNK;
+
+		for (size_t i = 0; any && i < nr; i++)
+			mask[i] = is_off[p->tags[from + i]];
+		for (unsigned int b = 0; b < p->deltas.width; b++) {
+			const uint8_t *plane = p->deltas.planes + b * p->nr + from;
+			uint32_t sum = 0, sum_off = 0;
+
+			for (size_t i = 0; i < nr; i++)
+				sum += plane[i];
+			for (size_t i = 0; any && i < nr; i++)
+				sum_off += plane[i] & mask[i];
+			*all += (uint64_t)sum << 8 * b;
+			*off += (uint64_t)sum_off << 8 * b;
+		}
+	}
+	*all *= p->deltas.unit;
+	*off *= p->deltas.unit;
+}
+
+/*
+ * Give sleeps on each side of the usual bounds a tag of their own, so that whoever replays
+ * need not look at their arguments. They are few; memchr() finds them. Not done when other
+ * events have arguments in the column too.
+ */
+static void split_sleeps(struct xft_reader *r)
+{
+	const uint64_t bound[2] = {BLOCK_SLEEP_US_1 * r->info->tsc_khz / 1000,
+				   BLOCK_SLEEP_US_2 * r->info->tsc_khz / 1000};
+	struct payload *p = &r->block;
+	uint8_t *at = p->tags;
+	size_t tag = 0;
+
+	while (tag < p->nr_dict && (p->dict[tag].kind != EVENT_hlt || !p->dict[tag].has_column))
+		tag++;
+	if (tag == p->nr_dict || p->nr_dict > DICT_MAX - 2 || p->count[tag] != p->args.nr)
+		return;
+	p->dict[p->nr_dict] = p->dict[p->nr_dict + 1] = p->dict[tag];
+	p->count[p->nr_dict] = p->count[p->nr_dict + 1] = 0;
+	for (size_t i = 0; i < p->args.nr; i++, at++) {
+		size_t group = (size_t)(r->args[i] >= bound[0]) + (r->args[i] >= bound[1]);
+
+		at = memchr(at, (int)tag, p->nr - (size_t)(at - p->tags));
+		if (!group)
+			continue;
+		*at = (uint8_t)(p->nr_dict + group - 1);
+		p->count[p->nr_dict + group - 1]++;
+		p->count[tag]--;
+	}
+	p->nr_dict += 2;
+}
+
+/* Smallest and largest argument of each word. */
+static void fill_words(const struct xft_reader *r, struct trace_block *block)
+{
+	const struct payload *p = &r->block;
+	const uint64_t *arg = r->args;
+	bool varies[DICT_MAX], mixed = false;
+	size_t last = 0, nr = 0;
+
+	for (size_t t = 0; t < p->nr_dict; t++) {
+		varies[t] = p->dict[t].has_column && p->count[t];
+		block->word[t] = (struct block_word){
+			.min = varies[t] ? UINT64_MAX : p->dict[t].arg,
+			.max = varies[t] ? 0 : p->dict[t].arg,
+			.kind = (uint8_t)p->dict[t].kind,
+			.varies = p->dict[t].has_column,
+		};
+		last = varies[t] ? t : last;
+		mixed |= varies[t] && nr++;
+	}
+	for (size_t i = 0; i < p->nr && (mixed || i < p->args.nr); i++) {
+		struct block_word *word = &block->word[mixed ? p->tags[i] : last];
+
+		if (!word->varies)
+			continue;
+		word->min = *arg < word->min ? *arg : word->min;
+		word->max = *arg > word->max ? *arg : word->max;
+		arg++;
+	}
+}
+
+static int make_block(struct xft_reader *r, struct trace_block *block, uint64_t *bound,
+		      struct xfd_error *err)
+{
+	struct payload *p = &r->block;
+	struct block_header header;
+	struct block_info info = {0};
+	unsigned int width = vcpu_width(r->info);
+	int ret = load_block(r, &header, &info, err);
+
+	if (ret)
+		return ret;
+	if (!r->vcpus)
+		r->vcpus = malloc(TRACE_BLOCK_EVENTS * sizeof(*r->vcpus));
+	if (!r->vcpus)
+		return no_memory(infile_name(r->in), err);
+	for (size_t i = 0; width == 1 && i < p->nr; i++)
+		r->vcpus[i] = p->vcpus[i];
+	for (size_t i = 0; width == 2 && i < p->nr; i++)
+		r->vcpus[i] = le16_load(p->vcpus + 2 * i);
+	split_sleeps(r);
+	block->nr = p->nr;
+	block->nr_words = p->nr_dict;
+	block->nr_args = p->args.nr;
+	block->tags = p->tags;
+	block->vcpus = width ? r->vcpus : NULL;
+	block->args = r->args;
+	fill_words(r, block);
+	for (size_t kind = 0; kind < NR_EVENT_KINDS; kind++)
+		block->count[kind] = info.kind_count[kind];
+	*bound = max_delta(&p->deltas);
+	block->guest_cycles = block->off_cycles = 0;
+	if (*bound <= PLAIN_MAX_DELTA) {
+		sum_deltas(r, &info.sum_cycles, &block->off_cycles);
+		block->guest_cycles = info.sum_cycles - block->off_cycles;
+	} else {
+		uint64_t deltas[CHUNK];
+
+		for (size_t from = 0; from < p->nr; from += CHUNK) {
+			size_t nr = p->nr - from < CHUNK ? p->nr - from : CHUNK;
+
+			if (!column_decode(&p->deltas, from, nr, deltas))
+				return REFUSE_AT(r, err, header.offset,
+						 "block with a delta beyond 64 bits");
+			for (size_t i = 0; i < nr; i++)
+				info.sum_cycles += deltas[i];
+		}
+	}
+	block_done(r, &info);
+	return 0;
+}
+
+static int xft_block_events(void *reader, struct trace_event *events, struct xfd_error *err)
+{
+	struct xft_reader *r = reader;
+	uint64_t sum = 0;
+
+	if (join_block(r, events, &sum))
+		return REFUSE_AT(r, err, infile_offset(r->in), "block with a delta beyond 64 bits");
+	return 0;
+}
+
+static const uint8_t *xft_identity(const void *reader)
+{
+	return ((const struct xft_reader *)reader)->identity;
 }
 
 /* The index as it stands in the file must be the one that the blocks call for. */
@@ -736,13 +942,14 @@ static int read_footer(struct xft_reader *r, struct xfd_error *err)
 	ret = read_part(r, trailer, sizeof(trailer), ", inside the trailer", err);
 	if (ret)
 		return ret;
-	if (memcmp(trailer + 32, trailer_magic, MAGIC_BYTES))
+	if (memcmp(trailer + 48, trailer_magic, MAGIC_BYTES))
 		return REFUSE_AT(r, err, offset, "corrupt trailer: wrong magic");
-	if (checksum(r, trailer, 24) != le64_load(trailer + 24))
+	if (checksum(r, trailer, 40) != le64_load(trailer + 40))
 		return REFUSE_AT(r, err, offset, "corrupt trailer: wrong checksum");
 	if (le64_load(trailer) != index_offset || le64_load(trailer + 8) != r->nr_blocks ||
 	    le64_load(trailer + 16) != r->nr_events)
 		return REFUSE_AT(r, err, offset, "the trailer does not agree with the blocks");
+	memcpy(r->identity, trailer + 24, IDENTITY_BYTES);
 	offset = infile_offset(r->in);
 	ret = infile_peek(r->in, 1, &rest, &len, err);
 	if (!ret && len)
@@ -751,14 +958,14 @@ static int read_footer(struct xft_reader *r, struct xfd_error *err)
 	return ret;
 }
 
-static int xft_next(void *reader, struct trace_event *events, size_t *nr, struct xfd_error *err)
+/* Is there a block? The footer is read and checked when there is none. */
+static int find_block(struct xft_reader *r, bool *found, struct xfd_error *err)
 {
-	struct xft_reader *r = reader;
 	const uint8_t *magic;
 	size_t len;
 	int ret;
 
-	*nr = 0;
+	*found = false;
 	if (r->finished)
 		return 0;
 	ret = infile_peek(r->in, 4, &magic, &len, err);
@@ -768,13 +975,35 @@ static int xft_next(void *reader, struct trace_event *events, size_t *nr, struct
 		return refuse_cut(r, len ? ", inside a part" : "", err);
 	switch (le32_load(magic)) {
 	case BLOCK_MAGIC:
-		return read_block(r, events, nr, err);
+		*found = true;
+		return 0;
 	case INDEX_MAGIC:
 		return read_footer(r, err);
 	}
 	return REFUSE_AT(r, err, infile_offset(r->in),
 			 "corrupt: wanted block %" PRIu64 " or the index, found 0x%08" PRIx32,
 			 r->nr_blocks + 1, le32_load(magic));
+}
+
+static int xft_next(void *reader, struct trace_event *events, size_t *nr, struct xfd_error *err)
+{
+	struct xft_reader *r = reader;
+	bool found;
+	int ret = find_block(r, &found, err);
+
+	*nr = 0;
+	return ret || !found ? ret : read_block(r, events, nr, err);
+}
+
+static int xft_next_block(void *reader, struct trace_block *block, uint64_t *bound,
+			  struct xfd_error *err)
+{
+	struct xft_reader *r = reader;
+	bool found;
+	int ret = find_block(r, &found, err);
+
+	block->nr = 0;
+	return ret || !found ? ret : make_block(r, block, bound, err);
 }
 
 static int xft_begin(struct outfile *out, const struct trace_info *info, void **writer,
@@ -1055,7 +1284,7 @@ static int write_index(struct xft_writer *w, struct xfd_error *err)
 	return ret ? ret : outfile_write(w->out, part, CHECKSUM_BYTES, err);
 }
 
-static int xft_finish(void *writer, struct xfd_error *err)
+static int xft_finish(void *writer, const uint8_t *identity, struct xfd_error *err)
 {
 	struct xft_writer *w = writer;
 	uint64_t index_offset = outfile_offset(w->out);
@@ -1067,8 +1296,9 @@ static int xft_finish(void *writer, struct xfd_error *err)
 	le64_store(trailer, index_offset);
 	le64_store(trailer + 8, w->nr_blocks);
 	le64_store(trailer + 16, w->nr_events);
-	le64_store(trailer + 24, XXH3_64bits_withSeed(trailer, 24, w->seed));
-	memcpy(trailer + 32, trailer_magic, MAGIC_BYTES);
+	memcpy(trailer + 24, identity, IDENTITY_BYTES);
+	le64_store(trailer + 40, XXH3_64bits_withSeed(trailer, 40, w->seed));
+	memcpy(trailer + 48, trailer_magic, MAGIC_BYTES);
 	return outfile_write(w->out, trailer, sizeof(trailer), err);
 }
 
@@ -1077,6 +1307,9 @@ const struct trace_format trace_format_xft = {
 	.sniff = xft_sniff,
 	.open = xft_open,
 	.next = xft_next,
+	.next_block = xft_next_block,
+	.block_events = xft_block_events,
+	.identity = xft_identity,
 	.close = xft_close,
 	.begin = xft_begin,
 	.put = xft_put,
