@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * DOC: How fast replay is, beside honest yardsticks.
+ *
+ * All rows are taken in one process on the same events, interleaved and repeated, in CPU time
+ * of the thread, so that a busy machine disturbs them alike; only ratios travel between
+ * machines. The yardsticks: a loop that only adds up the same records, and a naive
+ * interpreter (sim/naive.h) of one policy that must arrive at the same cycles.
+ */
+#ifndef SIM_BENCH_H
+#define SIM_BENCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sim/profile.h"
+#include "traces/error.h"
+
+enum bench_row {
+#define XFD_BENCH(symbol, runs, meaning) BENCH_##symbol,
+#include "sim/bench_list.h"
+#undef XFD_BENCH
+	NR_BENCH_ROWS
+};
+
+/**
+ * struct bench_result - Medians.
+ * @ns:        of a row, for @events of it
+ * @events:    that a row replayed; the reference engine takes fewer
+ * @nr_runs:   policies in one pass
+ * @trace_events: in memory
+ * @file_bytes: of the trace
+ * @file_events: in the trace
+ * @cycles:    what the events in memory cost under the naive interpreter's policy
+ * @states:    of the automaton of that policy
+ */
+struct bench_result {
+	uint64_t ns[NR_BENCH_ROWS];
+	uint64_t events[NR_BENCH_ROWS];
+	size_t nr_runs[NR_BENCH_ROWS];
+	uint64_t trace_events;
+	uint64_t file_bytes;
+	uint64_t file_events;
+	uint64_t cycles;
+	uint32_t states;
+};
+
+/** bench_row_name() - The name of a row. */
+const char *bench_row_name(enum bench_row row);
+
+/** bench_row_meaning() - What it measures. */
+const char *bench_row_meaning(enum bench_row row);
+
+/**
+ * bench_trace() - Measure.
+ * @path:       a packed trace in a regular file
+ * @max_events: how many to hold in memory, 24 bytes each
+ * @repeat:     how often each row is measured, at least 1
+ * @profile:    prices, for the naive interpreter
+ * @result:     filled
+ * @err:        filled on failure
+ *
+ * Return: 0 or a negative errno; -EPROTO when the naive interpreter and the automaton disagree.
+ */
+int bench_trace(const char *path, size_t max_events, unsigned int repeat,
+		const struct cost_profile *profile, struct bench_result *result,
+		struct xfd_error *err) __attribute__((warn_unused_result));
+
+#endif /* SIM_BENCH_H */
