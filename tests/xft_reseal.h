@@ -17,7 +17,7 @@
 
 enum {
 	XFT_HEADER_BYTES = 48,
-	XFT_BLOCK_BYTES = 48,
+	XFT_BLOCK_BYTES = 64,
 	XFT_INDEX_BYTES = 8,
 	XFT_ENTRY_BYTES = 152,
 	XFT_TRAILER_BYTES = 56
@@ -32,10 +32,16 @@ struct xft_parts {
 	size_t trailer;
 };
 
+/* @stored: bytes that follow the header and belong to its parts, as far as there are any */
 static inline void xft_reseal_block(uint8_t *block, size_t stored, uint64_t seed)
 {
-	le64_store(block + 32, XXH3_64bits_withSeed(block + XFT_BLOCK_BYTES, stored, seed));
-	le64_store(block + 40, XXH3_64bits_withSeed(block, 40, seed));
+	size_t first = le32_load(block + 16);
+
+	first = first < stored ? first : stored;
+	le64_store(block + 40, XXH3_64bits_withSeed(block + XFT_BLOCK_BYTES, first, seed));
+	le64_store(block + 48, XXH3_64bits_withSeed(block + XFT_BLOCK_BYTES + first,
+						    stored - first, seed));
+	le64_store(block + 56, XXH3_64bits_withSeed(block, 56, seed));
 }
 
 /*
@@ -60,7 +66,7 @@ static inline void xft_reseal(uint8_t *file, size_t len, struct xft_parts *parts
 	parts->header_bytes = size;
 	at = size;
 	while (len - at >= XFT_BLOCK_BYTES && !memcmp(file + at, "XFTB", 4)) {
-		size_t stored = le32_load(file + at + 16);
+		size_t stored = (size_t)le32_load(file + at + 16) + le32_load(file + at + 24);
 
 		if (stored > len - at - XFT_BLOCK_BYTES)
 			stored = len - at - XFT_BLOCK_BYTES;

@@ -24,10 +24,8 @@
  *           after a failure. The caller checks it with validate_info() afterwards.
  * @next:    read up to TRACE_BLOCK_EVENTS events into @events; @nr is 0 at the end only.
  *           The caller checks them with validate_events() afterwards.
- * @next_block: as @next, but as columns, nr 0 at the end; what is not sure to be within the
- *           bounds of a trace is left to the caller, except that tags and arguments belong
- *           together. @max_delta receives a bound of the deltas; above 2^46 the sums of
- *           cycles are not filled. NULL when the format has no columns
+ * @next_block: as @next, but as columns, nr 0 at the end. Tags and arguments belong together;
+ *           the caller checks the rest. NULL when the format has no columns
  * @block_events: the events of that block, its @nr of them
  * @identity: 16 bytes, the identity that the trace says it has; after its end only. NULL
  *           when the format has no room for it
@@ -46,8 +44,7 @@ struct trace_format {
 	int (*open)(struct infile *in, struct trace_info *info, void **reader,
 		    struct xfd_error *err);
 	int (*next)(void *reader, struct trace_event *events, size_t *nr, struct xfd_error *err);
-	int (*next_block)(void *reader, struct trace_block *block, uint64_t *max_delta,
-			  struct xfd_error *err);
+	int (*next_block)(void *reader, struct trace_block *block, struct xfd_error *err);
 	int (*block_events)(void *reader, struct trace_event *events, struct xfd_error *err);
 	const uint8_t *(*identity)(const void *reader);
 	uint64_t (*line)(const void *reader, size_t index);

@@ -364,13 +364,11 @@ int trace_reader_next(struct trace_reader *reader, const struct trace_event **ev
 }
 
 /* Is every event of a block within bounds, as far as columns can tell? */
-static bool is_plain(const struct trace_reader *reader, uint64_t max_delta)
+static bool is_plain(const struct trace_reader *reader)
 {
 	const struct trace_block *block = &reader->block;
 	uint32_t max_vcpu = 0;
 
-	if (max_delta > UINT64_C(1) << 46)
-		return false; /* sums might wrap */
 	for (size_t i = 0; i < block->nr_words; i++) {
 		const struct block_word *word = &block->word[i];
 
@@ -386,20 +384,22 @@ static bool is_plain(const struct trace_reader *reader, uint64_t max_delta)
 static int read_columns(struct trace_reader *reader, struct xfd_error *err)
 {
 	struct trace_block *block = &reader->block;
-	uint64_t max_delta, sum;
+	uint64_t room = INT64_MAX - reader->limits.sum_cycles;
 	int ret;
 
 	reader->before += reader->nr_events;
 	reader->nr_events = 0;
 	reader->has_events = false;
 	reader->columns = true;
-	ret = reader->format->next_block(reader->state, block, &max_delta, err);
+	ret = reader->format->next_block(reader->state, block, err);
 	if (ret || !block->nr)
 		return ret;
 	reader->nr_events = block->nr;
-	sum = block->guest_cycles + block->off_cycles;
-	if (is_plain(reader, max_delta) && sum <= INT64_MAX - reader->limits.sum_cycles) {
-		reader->limits.sum_cycles += sum;
+	/* Sums that are small prove that every delta is. */
+	room = room < TRACE_MAX_DELTA_CYCLES ? room : TRACE_MAX_DELTA_CYCLES;
+	if (is_plain(reader) && block->guest_cycles <= room &&
+	    block->off_cycles <= room - block->guest_cycles) {
+		reader->limits.sum_cycles += block->guest_cycles + block->off_cycles;
 		return 0;
 	}
 	ret = reader->format->block_events(reader->state, reader->events, err);
