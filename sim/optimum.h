@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * DOC: The clairvoyant bound: what no interception policy can undercut on this trace.
+ *
+ * Whenever the host has control (creation, and every VM-exit that leaves KVM's inner loop) a
+ * policy that knew the future could turn interception of IA32_XFD on or off, at the price of
+ * one intercept_update unless the event pays one anyway. The optimum over all such schedules
+ * is found in one pass by dynamic programming: for each vCPU a short list of (state, least
+ * cycles so far), states being those of the model itself, so two schedules that lead to the
+ * same state are compared and the dearer one is forgotten. Memory does not grow with the trace.
+ *
+ * vCPUs are optimised one by one. That is exact because a vCPU that leaves a pCPU has synced
+ * or written XFD there: what the next one finds does not depend on the schedule. This is
+ * checked on every trace, not assumed. Schedules pass through only with a buffer that has
+ * room for tiles. Where growths fail the bound does not hold (first-enable passes through
+ * without the room), so it is not offered there.
+ *
+ * Theory: a metrical task system with two modes; the work functions of Borodin, Linial and
+ * Saks (JACM 39(4), 1992), with the model's states in place of the modes.
+ */
+#ifndef SIM_OPTIMUM_H
+#define SIM_OPTIMUM_H
+
+#include <stdint.h>
+
+#include "models/machine.h"
+#include "sim/profile.h"
+#include "traces/block.h"
+#include "traces/trace.h"
+
+struct optimum;
+
+/**
+ * optimum_new() - Begin a trace.
+ * @config:  kernel and thresholds; its policy is not looked at; no failing growths
+ * @info:    the trace's header
+ * @profile: typical prices decide
+ *
+ * Return: free it with optimum_free(); NULL without memory.
+ */
+struct optimum *optimum_new(const struct machine_config *config, const struct trace_info *info,
+			    const struct cost_profile *profile);
+
+/**
+ * optimum_block() - Go on by a block that replays without a refusal.
+ * @optimum: must not be used again after a failure
+ * @block:   the next block
+ *
+ * Return: 0, -ENOMEM, -E2BIG when a vCPU has more states than there is room for, -EDOM when
+ * what a vCPU leaves on its pCPU depends on the schedule, or -EINVAL for an impossible event.
+ */
+int optimum_block(struct optimum *optimum, const struct trace_block *block);
+
+/** optimum_cycles() - The least that the events so far can cost, in typical cycles. */
+uint64_t optimum_cycles(const struct optimum *optimum);
+
+/** optimum_free() - Free; NULL is allowed. */
+void optimum_free(struct optimum *optimum);
+
+#endif /* SIM_OPTIMUM_H */
