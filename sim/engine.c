@@ -75,11 +75,10 @@ static uint64_t us_to_cycles(uint64_t us, uint64_t tsc_khz)
 	return us > UINT64_MAX / tsc_khz ? UINT64_MAX : us * tsc_khz / 1000;
 }
 
-static int replay_init(struct replay *r, const struct engine_options *o,
-		       const struct trace_info *info, struct run *run)
+void engine_machine_config(const struct engine_options *o, const struct trace_info *info,
+			   struct machine_config *config)
 {
-	r->run = run;
-	r->config = (struct machine_config){
+	*config = (struct machine_config){
 		.kernel = o->kernel,
 		.policy = o->policy,
 		.params = o->params,
@@ -90,6 +89,13 @@ static int replay_init(struct replay *r, const struct engine_options *o,
 		.fail_growths = o->fail_growths,
 		.nr_fail_growths = o->nr_fail_growths,
 	};
+}
+
+static int replay_init(struct replay *r, const struct engine_options *o,
+		       const struct trace_info *info, struct run *run)
+{
+	r->run = run;
+	engine_machine_config(o, info, &r->config);
 	r->machine = (struct machine){
 		.pcpus = calloc(info->nr_pcpus, sizeof(struct pcpu)),
 		.vcpus = calloc(info->nr_vcpus, sizeof(struct vcpu)),

@@ -74,6 +74,15 @@ typedef void engine_progress_fn(void *data, uint64_t done_bytes, uint64_t total_
 void engine_default_options(struct engine_options *options);
 
 /**
+ * engine_machine_config() - Options in the units of a trace's clock.
+ * @options: borrowed by @config
+ * @info:    the trace's header
+ * @config:  filled
+ */
+void engine_machine_config(const struct engine_options *options, const struct trace_info *info,
+			   struct machine_config *config);
+
+/**
  * engine_replay() - Replay one trace under one or more sets of options.
  * @path:     the trace
  * @options:  @nr of them

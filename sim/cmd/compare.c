@@ -3,12 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/bound.h"
 #include "sim/cli.h"
 #include "sim/compare.h"
 #include "sim/gate.h"
 #include "sim/table.h"
 
-enum { MAX_POLICIES = 64, MAX_TRACES = 1024, OPT_BASELINE = 0x200, OPT_MAX_REGRESSION };
+enum { MAX_POLICIES = 64, MAX_TRACES = 1024, OPT_BASELINE = 0x200, OPT_MAX_REGRESSION, OPT_OPTIMUM };
 
 struct args {
 	struct cli_run_args run;
@@ -18,6 +19,7 @@ struct args {
 	size_t nr_traces;
 	const char *baseline;
 	uint64_t limit_ppm;
+	bool optimum;
 };
 
 static void add_policy(struct args *args, const struct xfd_policy *policy)
@@ -72,6 +74,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_MAX_REGRESSION:
 		args->limit_ppm = parse_limit(state, arg);
 		return 0;
+	case OPT_OPTIMUM:
+		args->optimum = true;
+		return 0;
 	case ARGP_KEY_ARG:
 		if (args->nr_traces == MAX_TRACES)
 			cli_usage(state, "at most %d traces at a time", MAX_TRACES);
@@ -80,6 +85,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!args->nr_traces)
 			cli_usage(state, "which trace?");
+		if (args->optimum && args->run.options.nr_fail_growths)
+			cli_usage(state, "--optimum is no bound where growths fail");
+		for (size_t i = 0; args->optimum && i < args->nr_traces; i++)
+			if (!strcmp(args->traces[i], "-"))
+				cli_usage(state, "--optimum reads the trace again, which standard "
+						 "input does not allow");
 		for (size_t i = 0; !args->nr_policies && (policy = policy_at(i)); i++)
 			args->policies[i] = policy;
 		while (args->nr_policies < MAX_POLICIES && args->policies[args->nr_policies])
@@ -110,6 +121,7 @@ struct context {
 	const struct engine_trace *trace;
 	const struct comparison *comparison;
 	const struct cost_profile *profile;
+	const struct bound *bound; /* NULL unless asked for */
 };
 
 /* Of the guest time of the run that @row is about. */
@@ -163,10 +175,38 @@ static json_t *row_json(const struct context *x, size_t at)
 		"steps", json_object_get(ledger_json, "steps"));
 }
 
+static double ratio(uint64_t cycles, uint64_t optimum)
+{
+	return optimum ? (double)cycles / (double)optimum : 1;
+}
+
+static json_t *bound_json(const struct context *x)
+{
+	const struct bound *b = x->bound;
+	const struct comparison *c = x->comparison;
+	json_t *rows = json_array();
+
+	for (size_t i = 0; i < c->nr; i++) {
+		uint64_t cycles = c->rows[i].overhead_cycles[PRICE_TYPICAL];
+
+		json_array_append_new(rows, json_pack("{ss so sf}", "policy", c->rows[i].run->policy,
+						      "above_optimum_cycles",
+						      cli_uint(cycles - b->optimum_cycles), "ratio",
+						      ratio(cycles, b->optimum_cycles)));
+	}
+	return json_pack("{so so so so sf sf so}", "offline_optimal_cycles",
+			 cli_uint(b->optimum_cycles), "best_adaptive_writes",
+			 cli_uint(b->adaptive.adaptive_writes), "best_adaptive_exits",
+			 cli_uint(b->adaptive.adaptive_exits), "best_adaptive_cycles",
+			 cli_uint(b->adaptive_cycles), "best_adaptive_ratio",
+			 ratio(b->adaptive_cycles, b->optimum_cycles), "best_adaptive_worst_ratio",
+			 b->worst_ratio, "policies", rows);
+}
+
 static json_t *comparison_json(const struct context *x)
 {
 	const struct comparison *c = x->comparison;
-	json_t *rows = json_array(), *segments = json_array();
+	json_t *rows = json_array(), *segments = json_array(), *root;
 
 	for (size_t i = 0; i < c->nr; i++)
 		json_array_append_new(rows, row_json(x, i));
@@ -175,7 +215,7 @@ static json_t *comparison_json(const struct context *x)
 				      json_pack("{ss sf}", "policy",
 						c->rows[c->segments[i].row].run->policy,
 						"from_writes_per_exit", c->segments[i].from));
-	return json_pack(
+	root = json_pack(
 		"{so ss so ss sb so sf so so so sf sb so so so so}", "trace",
 		cli_trace_json(x->path, x->trace), "kernel", c->rows[0].run->kernel, "options",
 		json_loads(c->rows[0].run->options, 0, NULL), "profile", x->profile->name,
@@ -189,6 +229,9 @@ static json_t *comparison_json(const struct context *x)
 				     c->rows[0].overhead_cycles[PRICE_TYPICAL])
 			  : json_null(),
 		"break_even", segments, "ranking", rows);
+	if (x->bound)
+		json_object_set_new(root, "optimum", bound_json(x));
+	return root;
 }
 
 /* ---- for people ---- */
@@ -356,12 +399,43 @@ static void print_break_even(const struct context *x, FILE *out)
 	}
 }
 
+static void print_bound(const struct context *x, FILE *out)
+{
+	struct table *table = table_new("policy|>above the optimum|>of guest time|>ratio");
+	const struct comparison *c = x->comparison;
+	const struct bound *b = x->bound;
+	char n[TABLE_NUMBER_LEN];
+
+	fprintf(out, "\nOffline-optimal, which knows the future, costs %s cycles at typical prices; no "
+		     "policy costs less.\n\n",
+		table_number(b->optimum_cycles, n));
+	for (size_t i = 0; i < c->nr; i++) {
+		uint64_t cycles = c->rows[i].overhead_cycles[PRICE_TYPICAL];
+
+		table_row(table);
+		table_cell(table, "%s", c->rows[i].run->policy);
+		table_cell(table, "+%s", table_number(cycles - b->optimum_cycles, n));
+		table_cell(table, "%.5f%%", percent(x, &c->rows[i], cycles - b->optimum_cycles));
+		table_cell(table, "%.6f", ratio(cycles, b->optimum_cycles));
+	}
+	table_print(table, out);
+	fprintf(out, "\nBest adaptive of those tried: --adaptive-writes %" PRIu32
+		     " --adaptive-exits %" PRIu32 ", +%s cycles",
+		b->adaptive.adaptive_writes, b->adaptive.adaptive_exits,
+		table_number(b->adaptive_cycles - b->optimum_cycles, n));
+	fprintf(out, " (ratio %.6f).\nOver all traces its writes, syncs and switches cost at most %.1f "
+		     "times the optimum's (theory).\n",
+		ratio(b->adaptive_cycles, b->optimum_cycles), b->worst_ratio);
+}
+
 static void print_text(const struct context *x, FILE *out)
 {
 	print_head(x, out);
 	print_table(x, out);
 	print_winner(x, out);
 	print_break_even(x, out);
+	if (x->bound)
+		print_bound(x, out);
 }
 
 /* ---- the regression gate ---- */
@@ -411,7 +485,9 @@ static int compare_one(const struct args *args, const char *path, struct store *
 	struct run runs[MAX_POLICIES] = {0};
 	struct comparison comparison = {0};
 	struct engine_trace trace = {0};
-	struct context x = {args, path, &trace, &comparison, profile};
+	struct bound bound;
+	struct context x = {args,    path,        &trace,
+			    &comparison, profile, args->optimum ? &bound : NULL};
 	int ret;
 
 	for (size_t i = 0; i < args->nr_policies; i++) {
@@ -426,6 +502,8 @@ static int compare_one(const struct args *args, const char *path, struct store *
 	ret = compare_runs(runs, args->nr_policies, profile, &comparison, err);
 	if (!ret)
 		ret = cli_store_runs(args->run.db, store, runs, args->nr_policies, &trace, path, profile, err);
+	if (!ret && args->optimum)
+		ret = bound_trace(path, &args->run.options, profile, &bound, err);
 	if (!ret && array)
 		json_array_append_new(array, comparison_json(&x));
 	else if (!ret)
@@ -490,6 +568,10 @@ int cmd_compare(int argc, char **argv)
 		 "kernel and options",
 		 1},
 		{"max-regression", OPT_MAX_REGRESSION, "PERCENT", 0, "By so much more (0)", 1},
+		{"optimum", OPT_OPTIMUM, NULL, 0,
+		 "Also find the clairvoyant optimum, each policy's distance from it, and the best "
+		 "parameters of adaptive; reads TRACE five more times",
+		 1},
 		{0},
 	};
 	static const struct argp_child children[] = {{&cli_run_argp, 0, NULL, 0}, {0}};
