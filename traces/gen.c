@@ -69,9 +69,15 @@ struct gen_vcpu {
 	uint64_t next_slice;
 };
 
-/* @vcpu_at[p] is the vCPU whose pCPU p is, or -1. @queue is a ring. */
+/*
+ * @vcpu_at[p] is the vCPU whose pCPU p is, or -1. @queue is a ring. @now: the numbers of the
+ * current phase, which lasts until @phase_end.
+ */
 struct gen {
 	const struct gen_options *options;
+	const struct gen_options *now;
+	size_t phase;
+	uint64_t phase_end;
 	struct gen_report *report;
 	struct projection *projection;
 	struct trace_writer *writer;
@@ -349,7 +355,7 @@ static int come_back(struct gen *gen, uint32_t v, uint64_t now, enum event_kind 
 
 static int preempt(struct gen *gen, uint32_t v, uint64_t now, struct xfd_error *err)
 {
-	const struct gen_options *options = gen->options;
+	const struct gen_options *options = gen->now;
 	uint32_t n = options->preempt_n, a = options->preempt_a;
 	uint32_t pick = draw_below(gen, v, (uint64_t)n + a + options->preempt_k);
 	uint64_t class = pick < n ? TASK_N : pick - n < a ? TASK_A : TASK_K;
@@ -387,14 +393,14 @@ static int guest_switch(struct gen *gen, uint32_t v, uint64_t now, struct xfd_er
 	uint32_t pid;
 	int ret;
 
-	if (!draw_ppm(gen, v, gen->options->idle_ppm)) {
+	if (!draw_ppm(gen, v, gen->now->idle_ppm)) {
 		pid = draw_task(gen, v);
 		return pid == vcpu->task ? 0 : switch_to(gen, v, now, pid, err);
 	}
 	ret = switch_to(gen, v, now, 0, err);
 	if (ret)
 		return ret;
-	length = draw_us(gen, v, gen->options->idle_us);
+	length = draw_us(gen, v, gen->now->idle_us);
 	gen->report->sleeps++;
 	vcpu->state = STATE_HALTED;
 	vcpu->next = now + length;
@@ -436,7 +442,7 @@ static int act(struct gen *gen, uint32_t v, struct xfd_error *err)
 	if (vcpu->state != STATE_RUNNING) {
 		/* The replay decides which sleeps are polled through; those cannot end elsewhere.
 		 */
-		if (vcpu->state != STATE_HALTED && draw_ppm(gen, v, gen->options->migrate_ppm))
+		if (vcpu->state != STATE_HALTED && draw_ppm(gen, v, gen->now->migrate_ppm))
 			migrate(gen, v);
 		ret = come_back(gen, v, now,
 				vcpu->state == STATE_HALTED ? EVENT_wake : EVENT_resume, err);
@@ -482,6 +488,41 @@ static int start_all(struct gen *gen, struct xfd_error *err)
 	return ret;
 }
 
+static void set_rates(struct gen *gen)
+{
+	const struct gen_options *o = gen->now;
+
+	gen->rates[SOURCE_SWITCH] = o->switch_hz;
+	gen->rates[SOURCE_SLOW] = o->slow_hz;
+	gen->rates[SOURCE_IRQ] = o->irq_hz;
+	gen->rates[SOURCE_FASTPATH] = o->fastpath_hz;
+	gen->rates[SOURCE_USERSPACE] = o->userspace_hz;
+	gen->rates[SOURCE_PREEMPT] = o->preempt_hz;
+	gen->total_hz = 0;
+	for (uint32_t i = 0; i < NR_SOURCES; i++)
+		gen->total_hz += gen->rates[i];
+	gen->mean_random = gen->total_hz ? gen->tsc_hz / gen->total_hz : 0;
+}
+
+/* Poisson processes have no memory: whoever runs draws its next moment anew. */
+static void next_phase(struct gen *gen)
+{
+	const struct gen_phase *phase;
+	uint64_t now = gen->phase_end;
+
+	gen->phase = (gen->phase + 1) % gen->options->nr_phases;
+	phase = &gen->options->phases[gen->phase];
+	gen->now = &phase->options;
+	gen->phase_end = now + phase->ms * gen->options->tsc_khz;
+	set_rates(gen);
+	for (uint32_t v = 0; v < gen->options->vcpus; v++) {
+		if (gen->vcpus[v].state != STATE_RUNNING)
+			continue;
+		schedule_random(gen, v, now);
+		schedule(gen, v);
+	}
+}
+
 static int run(struct gen *gen, const struct import_progress *progress, struct xfd_error *err)
 {
 	const struct gen_options *options = gen->options;
@@ -489,6 +530,8 @@ static int run(struct gen *gen, const struct import_progress *progress, struct x
 	int ret = start_all(gen, err);
 
 	for (uint64_t step = 1; !ret && !gen->full; step++) {
+		while (gen->vcpus[gen->heap[0]].next > gen->phase_end && gen->phase_end < gen->end)
+			next_phase(gen);
 		first = &gen->vcpus[gen->heap[0]];
 		if (first->next > gen->end)
 			break;
@@ -605,45 +648,39 @@ static int check_options(const struct gen_options *o, uint64_t total_hz, struct 
 	return 0;
 }
 
+static json_t *numbers_json(const struct gen_options *o, bool only_varying)
+{
+	json_t *json = json_object();
+
+#define XFD_GEN_OPTION(field, wide, varies, arg, doc)                                              \
+	if (varies || !only_varying)                                                               \
+		json_object_set_new(json, #field, json_integer((json_int_t)o->field));
+#include "traces/gen_option_list.h"
+#undef XFD_GEN_OPTION
+	return json;
+}
+
 static char *make_provenance(const struct gen_options *o)
 {
-	const struct {
-		const char *name;
-		uint64_t value;
-	} rows[] = {
-		{"vcpus", o->vcpus},
-		{"pcpus", o->pcpus},
-		{"tasks", o->tasks},
-		{"amx_share_ppm", o->amx_share_ppm},
-		{"switch_hz", o->switch_hz},
-		{"idle_ppm", o->idle_ppm},
-		{"idle_us", o->idle_us},
-		{"slow_hz", o->slow_hz},
-		{"irq_hz", o->irq_hz},
-		{"fastpath_hz", o->fastpath_hz},
-		{"userspace_hz", o->userspace_hz},
-		{"preempt_hz", o->preempt_hz},
-		{"preempt_n", o->preempt_n},
-		{"preempt_a", o->preempt_a},
-		{"preempt_k", o->preempt_k},
-		{"preempt_us", o->preempt_us},
-		{"migrate_ppm", o->migrate_ppm},
-		{"slice_us", o->slice_us},
-		{"duration_ms", o->duration_ms},
-		{"events", o->events},
-		{"tsc_khz", o->tsc_khz},
-		{"hz", o->hz},
-	};
-	json_t *options = json_object(), *json;
+	json_t *options = numbers_json(o, false), *json, *phases = json_array();
 	char seed[24], *text;
 
 	/* Text, because JSON readers lose digits of a number of 64 bits. */
 	snprintf(seed, sizeof(seed), "%" PRIu64, o->seed);
 	json_object_set_new(options, "seed", json_string(seed));
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		json_object_set_new(options, rows[i].name, json_integer((json_int_t)rows[i].value));
+	for (size_t i = 0; i < o->nr_phases; i++) {
+		json_t *phase = numbers_json(&o->phases[i].options, true);
+
+		json_object_set_new(phase, "ms", json_integer((json_int_t)o->phases[i].ms));
+		json_array_append_new(phases, phase);
+	}
 	json = json_pack("{s:s, s:s, s:o}", "mode", "synthetic", "tool",
 			 "xfdsim gen " XFDSIM_VERSION, "options", options);
+	if (o->workload)
+		json_object_set_new(json, "workload", json_string(o->workload));
+	if (o->nr_phases)
+		json_object_set(json, "phases", phases);
+	json_decref(phases);
 	text = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
 	json_decref(json);
 	return text;
@@ -675,18 +712,28 @@ static int write_trace(struct gen *gen, const char *out_path,
 	return ret;
 }
 
-static void set_rates(struct gen *gen)
+/* Every phase, then the first one is current. */
+static int check_phases(struct gen *gen, struct xfd_error *err)
 {
-	const struct gen_options *o = gen->options;
+	const struct gen_options *options = gen->options;
+	int ret;
 
-	gen->rates[SOURCE_SWITCH] = o->switch_hz;
-	gen->rates[SOURCE_SLOW] = o->slow_hz;
-	gen->rates[SOURCE_IRQ] = o->irq_hz;
-	gen->rates[SOURCE_FASTPATH] = o->fastpath_hz;
-	gen->rates[SOURCE_USERSPACE] = o->userspace_hz;
-	gen->rates[SOURCE_PREEMPT] = o->preempt_hz;
-	for (uint32_t i = 0; i < NR_SOURCES; i++)
-		gen->total_hz += gen->rates[i];
+	for (size_t i = options->nr_phases; i; i--) {
+		const struct gen_phase *phase = &options->phases[i - 1];
+
+		if (phase->ms < 1 || phase->ms > GEN_MAX_DURATION_MS)
+			return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1,
+					     "a phase of %" PRIu64 " ms; 1 to %d are allowed",
+					     phase->ms, GEN_MAX_DURATION_MS);
+		gen->now = &phase->options;
+		set_rates(gen);
+		ret = check_options(gen->now, gen->total_hz, err);
+		if (ret)
+			return ret;
+		gen->phase_end = phase->ms * options->tsc_khz;
+	}
+	set_rates(gen);
+	return check_options(options, gen->total_hz, err);
 }
 
 int gen_trace(const struct gen_options *options, const char *out_path, struct gen_report *report,
@@ -701,12 +748,12 @@ int gen_trace(const struct gen_options *options, const char *out_path, struct ge
 	memset(report, 0, sizeof(*report));
 	gen->options = options;
 	gen->report = report;
-	set_rates(gen);
-	ret = check_options(options, gen->total_hz, err);
+	gen->tsc_hz = options->tsc_khz * 1000;
+	gen->now = options;
+	gen->phase_end = NEVER;
+	ret = check_phases(gen, err);
 	if (ret)
 		goto out;
-	gen->tsc_hz = options->tsc_khz * 1000;
-	gen->mean_random = gen->total_hz ? gen->tsc_hz / gen->total_hz : 0;
 	/* No delta above 2^60 and no sum above 2^63, whatever the rates. */
 	if (most > UINT64_C(1) << 60)
 		most = UINT64_C(1) << 60;

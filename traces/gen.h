@@ -23,6 +23,7 @@
 #ifndef TRACES_GEN_H
 #define TRACES_GEN_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "traces/error.h"
@@ -35,6 +36,8 @@ enum {
 	GEN_MAX_DURATION_MS = 315360000, /* 3.65 days */
 	GEN_MAX_TASKS = 4194304          /* of all vCPUs together */
 };
+
+struct gen_phase;
 
 /**
  * struct gen_options - A guest and its host.
@@ -61,6 +64,9 @@ enum {
  * @events:        exact number of events; 0 when @duration_ms says it
  * @tsc_khz:       clock of the trace, 1 to 10^8
  * @hz:            guest ticks a second of running, 0 to IMPORT_MAX_HZ
+ * @workload:      name, for the provenance; NULL for none
+ * @phases:        one after the other, then again from the first; borrowed
+ * @nr_phases:     0: the numbers above are for the whole trace
  */
 struct gen_options {
 	uint64_t seed;
@@ -86,6 +92,19 @@ struct gen_options {
 	uint64_t events;
 	uint64_t tsc_khz;
 	uint32_t hz;
+	const char *workload;
+	const struct gen_phase *phases;
+	size_t nr_phases;
+};
+
+/**
+ * struct gen_phase - A part of a trace with numbers of its own.
+ * @ms:      how long it lasts, at least 1
+ * @options: those of the trace, but for numbers that gen_option_list.h lets vary
+ */
+struct gen_phase {
+	uint64_t ms;
+	struct gen_options options;
 };
 
 /**

@@ -6,50 +6,46 @@
 
 #include "sim/cli.h"
 #include "sim/table.h"
+#include "sim/workload.h"
 #include "traces/gen.h"
 
-/* Every option is a number: its name, field, what it is. One line each; gen.h has the units. */
 static const struct number {
-	const char *name;
+	const char *field;
 	size_t offset;
 	bool wide;
 	const char *arg;
 	const char *doc;
 } numbers[] = {
-	{"seed", offsetof(struct gen_options, seed), true, "N", "Any number; the same makes the same trace"},
-	{"duration-ms", offsetof(struct gen_options, duration_ms), true, "MS", "Length of the trace"},
-	{"events", offsetof(struct gen_options, events), true, "N", "Length of the trace, instead"},
-	{"tsc-khz", offsetof(struct gen_options, tsc_khz), true, "N", "Clock of the trace"},
-	{"vcpus", offsetof(struct gen_options, vcpus), false, "N", "vCPUs"},
-	{"pcpus", offsetof(struct gen_options, pcpus), false, "N", "pCPUs; fewer than vCPUs are shared"},
-	{"tasks", offsetof(struct gen_options, tasks), false, "N", "User tasks of each vCPU"},
-	{"amx-share-ppm", offsetof(struct gen_options, amx_share_ppm), false, "PPM", "Tasks that use AMX"},
-	{"switch-hz", offsetof(struct gen_options, switch_hz), false, "HZ", "Context switches"},
-	{"idle-ppm", offsetof(struct gen_options, idle_ppm), false, "PPM", "Switches that go to idle"},
-	{"idle-us", offsetof(struct gen_options, idle_us), false, "US", "Mean sleep"},
-	{"hz", offsetof(struct gen_options, hz), false, "HZ", "Guest ticks (two fastpath exits each)"},
-	{"slow-hz", offsetof(struct gen_options, slow_hz), false, "HZ", "Slow VM-exits"},
-	{"irq-hz", offsetof(struct gen_options, irq_hz), false, "HZ", "Host interrupts"},
-	{"fastpath-hz", offsetof(struct gen_options, fastpath_hz), false, "HZ", "Fastpath exits beside ticks"},
-	{"userspace-hz", offsetof(struct gen_options, userspace_hz), false, "HZ", "Exits to userspace"},
-	{"preempt-hz", offsetof(struct gen_options, preempt_hz), false, "HZ", "Preemptions by host tasks"},
-	{"preempt-n", offsetof(struct gen_options, preempt_n), false, "W", "Weight of tasks without AMX"},
-	{"preempt-a", offsetof(struct gen_options, preempt_a), false, "W", "Weight of tasks with AMX"},
-	{"preempt-k", offsetof(struct gen_options, preempt_k), false, "W", "Weight of kernel threads"},
-	{"preempt-us", offsetof(struct gen_options, preempt_us), false, "US", "Mean time switched out"},
-	{"migrate-ppm", offsetof(struct gen_options, migrate_ppm), false, "PPM",
-	 "Resumes on another pCPU"},
-	{"slice-us", offsetof(struct gen_options, slice_us), false, "US", "Time slice of shared pCPUs"},
+#define XFD_GEN_OPTION(field, wide, varies, arg, doc)                                              \
+	{#field, offsetof(struct gen_options, field), wide, arg, doc},
+#include "traces/gen_option_list.h"
+#undef XFD_GEN_OPTION
 };
 
-enum { NR_NUMBERS = sizeof(numbers) / sizeof(numbers[0]), OPT_FIRST = 0x100, OPT_JSON = 0x200 };
+enum { NR_NUMBERS = sizeof(numbers) / sizeof(numbers[0]), OPT_FIRST = 0x100, OPT_JSON = 0x200,
+       OPT_WORKLOADS };
 
 struct args {
 	struct gen_options options;
 	const char *output;
+	struct workload *workload;
+	bool list;
+	bool has_number;
 	bool has_duration;
 	bool json;
+	struct xfd_error err;
 };
+
+enum { NAME_LEN = 32 };
+
+/* A field's name with - for _. */
+static char *option_name(const struct number *n, char name[NAME_LEN])
+{
+	snprintf(name, NAME_LEN, "%s", n->field);
+	for (char *p = name; *p; p++)
+		*p = *p == '_' ? '-' : *p;
+	return name;
+}
 
 static uint64_t get(const struct gen_options *options, const struct number *n)
 {
@@ -80,17 +76,36 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	if (key >= OPT_FIRST && key < OPT_FIRST + NR_NUMBERS) {
 		const struct number *n = &numbers[key - OPT_FIRST];
-		char name[32];
+		char name[2 + NAME_LEN];
+		uint64_t value;
 
-		snprintf(name, sizeof(name), "--%s", n->name);
-		set(&args->options, n, cli_number(state, name, arg, 0, n->wide ? UINT64_MAX : UINT32_MAX));
-		args->has_duration |= !strcmp(n->name, "duration-ms");
+		option_name(n, name + 2);
+		memcpy(name, "--", 2);
+		args->has_number = true;
+		value = cli_number(state, name, arg, 0, n->wide ? UINT64_MAX : UINT32_MAX);
+		set(&args->options, n, value);
+		for (size_t i = 0; args->workload && i < args->workload->nr_phases; i++)
+			set(&args->workload->phases[i].options, n, value);
+		args->has_duration |= !strcmp(n->field, "duration_ms");
 		/* --events replaces the default length; both together are for gen_trace() to refuse. */
-		if (!strcmp(n->name, "events") && !args->has_duration)
+		if (!strcmp(n->field, "events") && !args->has_duration)
 			args->options.duration_ms = 0;
 		return 0;
 	}
 	switch (key) {
+	case 'w':
+		if (args->has_number || args->workload)
+			cli_usage(state, "--workload comes once, before the numbers that change it");
+		if (workload_load(arg, &args->workload, &args->err))
+			return 0;
+		args->options = args->workload->options;
+		args->options.workload = args->workload->name;
+		args->options.phases = args->workload->phases;
+		args->options.nr_phases = args->workload->nr_phases;
+		return 0;
+	case OPT_WORKLOADS:
+		args->list = true;
+		return 0;
 	case 'o':
 		args->output = arg;
 		return 0;
@@ -101,7 +116,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		cli_usage(state, "'%s' is one argument too many; the trace goes to -o FILE", arg);
 		return 0;
 	case ARGP_KEY_END:
-		if (!args->output)
+		if (!args->output && !args->list && !args->err.kind)
 			cli_usage(state, "where should the trace go? Add -o FILE.xft");
 		return 0;
 	default:
@@ -118,9 +133,11 @@ static void report_progress(void *data, const char *phase, uint64_t done, uint64
 static void print_json(struct cli_output *out, const struct args *args, const struct gen_report *r)
 {
 	json_t *options = json_object();
+	char name[NAME_LEN];
 
 	for (size_t i = 0; i < NR_NUMBERS; i++)
-		json_object_set_new(options, numbers[i].name, cli_uint(get(&args->options, &numbers[i])));
+		json_object_set_new(options, option_name(&numbers[i], name),
+				    cli_uint(get(&args->options, &numbers[i])));
 	cli_output_json(out, json_pack("{ss so so so so so so so so so so}", "version", XFDSIM_VERSION,
 				       "trace", cli_text(args->output), "options", options, "events",
 				       cli_uint(r->events), "switches", cli_uint(r->switches),
@@ -145,25 +162,80 @@ static void print_text(FILE *out, const struct args *args, const struct gen_repo
 }
 
 /* argp wants a table of its own; the defaults in the help come from gen_options_init(). */
-static void make_options(struct argp_option options[NR_NUMBERS + 3], char docs[NR_NUMBERS][96],
+static void make_options(struct argp_option options[NR_NUMBERS + 5], char docs[NR_NUMBERS][96],
+			 char names[NR_NUMBERS][NAME_LEN],
 			 const struct gen_options *defaults)
 {
 	for (int i = 0; i < NR_NUMBERS; i++) {
 		snprintf(docs[i], sizeof(docs[i]), "%s (%" PRIu64 ")", numbers[i].doc,
 			 get(defaults, &numbers[i]));
-		options[i] = (struct argp_option){numbers[i].name, OPT_FIRST + i, numbers[i].arg, 0,
-						  docs[i], 0};
+		options[i] = (struct argp_option){
+			option_name(&numbers[i], names[i]), OPT_FIRST + i, numbers[i].arg, 0, docs[i], 0};
 	}
 	options[NR_NUMBERS] = (struct argp_option){
 		"output", 'o', "FILE", 0, "Where the trace goes: .xfs makes text", 1};
 	options[NR_NUMBERS + 1] = (struct argp_option){"json", OPT_JSON, NULL, 0, "Print JSON", 1};
-	options[NR_NUMBERS + 2] = (struct argp_option){0};
+	options[NR_NUMBERS + 2] = (struct argp_option){
+		"workload", 'w', "NAME|FILE", 0,
+		"Begin with the numbers of this workload; options after it change them", 1};
+	options[NR_NUMBERS + 3] =
+		(struct argp_option){"workloads", OPT_WORKLOADS, NULL, 0, "List workloads", 1};
+	options[NR_NUMBERS + 4] = (struct argp_option){0};
+}
+
+static int list(void)
+{
+	struct table *table = table_new("workload|what|basis");
+	struct cli_output out;
+	const char *name;
+	int status = cli_output_open(&out);
+
+	for (size_t i = 0; !status && (name = workload_name_at(i)); i++) {
+		struct xfd_error err = {0};
+		struct workload *w;
+
+		if (workload_load(name, &w, &err)) {
+			status = cli_fail(&err);
+			break;
+		}
+		table_row(table);
+		table_cell(table, "%s", w->name);
+		table_cell(table, "%s", w->summary);
+		table_cell(table, "%s", w->basis);
+		workload_free(w);
+	}
+	if (status)
+		return status;
+	table_print(table, out.text);
+	return cli_output_close(&out, NULL, XFDSIM_OK);
+}
+
+static int generate(const struct args *args)
+{
+	const struct import_progress progress = {.report = report_progress};
+	struct gen_report report = {0};
+	struct xfd_error err = {0};
+	struct cli_output out;
+	int status;
+
+	if (gen_trace(&args->options, args->output, &report, &progress, &err))
+		return cli_fail(&err);
+	if (!strcmp(args->output, "-"))
+		return XFDSIM_OK;
+	status = cli_output_open(&out);
+	if (status)
+		return status;
+	if (args->json)
+		print_json(&out, args, &report);
+	else
+		print_text(out.text, args, &report);
+	return cli_output_close(&out, NULL, XFDSIM_OK);
 }
 
 int cmd_gen(int argc, char **argv)
 {
-	const struct import_progress progress = {.report = report_progress};
-	struct argp_option options[NR_NUMBERS + 3];
+	struct argp_option options[NR_NUMBERS + 5];
+	char names[NR_NUMBERS][NAME_LEN];
 	char docs[NR_NUMBERS][96];
 	const struct argp argp = {
 		.options = options,
@@ -173,25 +245,15 @@ int cmd_gen(int argc, char **argv)
 		       "bit for bit."
 		       "\vExample: xfdsim gen --seed 7 --vcpus 2 --pcpus 2 --amx-share-ppm 500000 -o mix.xft",
 	};
-	struct gen_report report = {0};
-	struct xfd_error err = {0};
-	struct cli_output out;
 	struct args args = {0};
 	int status;
 
 	gen_options_init(&args.options);
-	make_options(options, docs, &args.options);
+	make_options(options, docs, names, &args.options);
 	cli_parse(&argp, argc, argv, &args);
-	if (gen_trace(&args.options, args.output, &report, &progress, &err))
-		return cli_fail(&err);
-	if (!strcmp(args.output, "-"))
-		return XFDSIM_OK;
-	status = cli_output_open(&out);
-	if (status)
-		return status;
-	if (args.json)
-		print_json(&out, &args, &report);
-	else
-		print_text(out.text, &args, &report);
-	return cli_output_close(&out, NULL, XFDSIM_OK);
+	if (args.err.kind)
+		return cli_fail(&args.err);
+	status = args.list ? list() : generate(&args);
+	workload_free(args.workload);
+	return status;
 }
