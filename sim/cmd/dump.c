@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <inttypes.h>
 #include <string.h>
 
 #include "sim/cli.h"
@@ -8,6 +9,7 @@ struct args {
 	const char *output;
 	uint64_t from;
 	uint64_t events;
+	bool partial;
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -23,6 +25,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'n':
 		args->events = cli_number(state, "--events", arg, 1, INT64_MAX);
+		return 0;
+	case 'p':
+		args->partial = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		if (args->trace)
@@ -48,6 +53,7 @@ static int copy(struct trace_reader *reader, struct trace_writer *writer, const 
 	const struct trace_event *events;
 	uint64_t at = 0, end = args->events > UINT64_MAX - args->from ? UINT64_MAX
 								      : args->from + args->events;
+	char why[sizeof(err->source) + sizeof(err->text)];
 	size_t nr;
 	int ret;
 
@@ -61,7 +67,12 @@ static int copy(struct trace_reader *reader, struct trace_writer *writer, const 
 		if (ret || at >= end)
 			return ret;
 	}
-	return ret;
+	if (!ret || !args->partial || err->kind != XFD_ERROR_INPUT)
+		return ret;
+	xfd_error_format(err, why, sizeof(why));
+	cli_warn("%s; kept the %" PRIu64 " events before that", why, at);
+	*err = (struct xfd_error){0};
+	return 0;
 }
 
 int cmd_dump(int argc, char **argv)
@@ -71,6 +82,8 @@ int cmd_dump(int argc, char **argv)
 		 "Write there: .xfs makes text, any other name a packed trace (standard output, text)", 0},
 		{"from", 'f', "N", 0, "Begin with event N, counted from 0", 0},
 		{"events", 'n', "N", 0, "Stop after N events", 0},
+		{"partial", 'p', NULL, 0,
+		 "When TRACE is cut off or damaged, keep the blocks before that and say so", 0},
 		{0},
 	};
 	const struct argp argp = {
