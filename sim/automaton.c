@@ -7,13 +7,19 @@
 #include <xxhash.h>
 
 enum {
-	CLASSES = 64, /* of events; the length of a row */
+	/* Of events; the length of a row: 7 cache lines, an odd number, uses all of a cache. */
+	CLASSES = 56,
 	CLASS_SLOW = CLASSES - 1,
 	/* Rows are named by the index of their first edge. */
 	ROW_SLOW = 0,          /* the vCPU's state is in the machine, not in a row */
 	ROW_STOPPED = CLASSES, /* nothing happens to it any more */
 	FIRST_ROWS = 64,       /* room at the start; doubles */
-	STRIDE = AUTOMATA_MAX_RUNS
+	STRIDE = AUTOMATA_MAX_RUNS,
+	/*
+	 * Edges of run k begin k times 9 cache lines behind a page, lest equal rows of all runs
+	 * fall on equal addresses modulo 4096, where a load waits for the store of its neighbour.
+	 */
+	STAGGER = 9 * 64 / (int)sizeof(uint64_t)
 };
 
 /* An edge: the successor's row, ROW_SLOW while unknown, and how often it was taken. */
@@ -31,6 +37,7 @@ struct view {
 };
 
 /*
+ * @memory: @stagger unused, then @edges
  * @edges:  CLASSES for each state
  * @paths:  ledger path + 1 of each edge
  * @views:  one for each state
@@ -42,6 +49,8 @@ struct view {
 struct automaton {
 	struct machine *machine;
 	struct ledger *ledger;
+	uint64_t *memory;
+	size_t stagger;
 	uint64_t *edges;
 	uint32_t *paths;
 	struct view *views;
@@ -238,20 +247,22 @@ static uint32_t *view_slot(const struct automaton *a, const struct view *view)
 static int grow(struct automaton *a)
 {
 	uint32_t room = a->room ? 2 * a->room : FIRST_ROWS;
-	uint64_t *edges = realloc(a->edges, (size_t)room * CLASSES * sizeof(*edges));
+	uint64_t *edges =
+		realloc(a->memory, (a->stagger + (size_t)room * CLASSES) * sizeof(*edges));
 	uint32_t *paths = edges ? realloc(a->paths, (size_t)room * CLASSES * sizeof(*paths)) : NULL;
 	struct view *views = paths ? realloc(a->views, room * sizeof(*views)) : NULL;
 	uint32_t *slots = calloc((size_t)room * 4, sizeof(*slots));
 	size_t old = (size_t)a->room * CLASSES, more = (size_t)(room - a->room) * CLASSES;
 
-	a->edges = edges ? edges : a->edges;
+	a->memory = edges ? edges : a->memory;
+	a->edges = edges ? edges + a->stagger : a->edges;
 	a->paths = paths ? paths : a->paths;
 	a->views = views ? views : a->views;
 	if (!views || !slots) {
 		free(slots);
 		return -ENOMEM;
 	}
-	memset(edges + old, 0, more * sizeof(*edges));
+	memset(a->edges + old, 0, more * sizeof(*edges));
 	memset(paths + old, 0, more * sizeof(*paths));
 	free(a->slots);
 	a->slots = slots;
@@ -538,6 +549,7 @@ static int run_init(struct automata *g, size_t k, const struct automaton_run *ru
 	a->ledger = run->ledger;
 	a->nr_states = ROW_STOPPED / CLASSES + 1;
 	a->max_states = run->max_states + a->nr_states;
+	a->stagger = k * STAGGER;
 	a->viewer = malloc(m->nr_pcpus * sizeof(*a->viewer));
 	a->stopped_at = malloc(m->nr_vcpus * sizeof(*a->stopped_at));
 	if (!a->viewer || !a->stopped_at || grow(a))
@@ -579,7 +591,7 @@ struct automata *automata_new(const struct automaton_run *runs, size_t nr)
 void automata_free(struct automata *g)
 {
 	for (size_t k = 0; g && k < g->nr; k++) {
-		free(g->run[k].edges);
+		free(g->run[k].memory);
 		free(g->run[k].paths);
 		free(g->run[k].views);
 		free(g->run[k].slots);

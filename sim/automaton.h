@@ -13,7 +13,7 @@
  * Class:  (kind, argument), where the length of a HLT counts as polled, blocked or long only.
  * Slow:   what an edge cannot say is left to the model, on the whole machine: the first time
  *         on each edge, growing a buffer (the n-th growth may fail), wake and resume onto a
- *         named pCPU or one that somebody else has used, more than 63 classes, and everything
+ *         named pCPU or one that somebody else has used, more than 55 classes, and everything
  *         once there are too many states.
  * Why:    an edge is 8 bytes, successor and counter together, so an event touches one cache
  *         line; several runs advance in one loop because their chains are independent.

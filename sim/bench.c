@@ -360,7 +360,7 @@ static int measure_all(struct bench *b, unsigned int repeat, struct xfd_error *e
 
 	for (unsigned int i = 0; i < repeat; i++)
 		for (int row = 0; row < NR_BENCH_ROWS; row++) {
-			int ret = measure(b, row, &ns[row][i], err);
+			int ret = measure(b, (enum bench_row)row, &ns[row][i], err);
 
 			if (ret)
 				return ret;

@@ -12,9 +12,10 @@ enum {
 	MAX_WAYS = 64, /* states that one vCPU may be in, over all schedules */
 	ME = 0,
 	SOMEBODY = 1,
-	UNKNOWN = 0, /* edge that has not been taken; state 0 is never used */
-	DEAD = UINT32_MAX
+	UNKNOWN = 0 /* edge that has not been taken; state 0 is never used */
 };
+
+#define DEAD UINT32_MAX /* edge that leads nowhere */
 
 /*
  * A vCPU and its pCPU, seen from the vCPU: it is vCPU 0 on pCPU 0, and the registers are its

@@ -70,8 +70,8 @@ static void print_json(struct cli_output *out, const struct args *args,
 
 	for (int row = 0; row < NR_BENCH_ROWS; row++)
 		json_array_append_new(
-			rows, json_pack("{ss ss so so so sf sf}", "row", bench_row_name(row),
-					"meaning", bench_row_meaning(row), "policies",
+			rows, json_pack("{ss ss so so so sf sf}", "row", bench_row_name((enum bench_row)row),
+					"meaning", bench_row_meaning((enum bench_row)row), "policies",
 					cli_uint(r->nr_runs[row]), "events",
 					cli_uint(r->events[row]), "median_ns", cli_uint(r->ns[row]),
 					"events_per_second", 1e9 / ns_per_event(r, row),
@@ -97,7 +97,7 @@ static void print_text(FILE *out, const struct args *args, const struct bench_re
 		double ns = ns_per_event(r, row);
 
 		table_row(table);
-		table_cell(table, "%s", bench_row_meaning(row));
+		table_cell(table, "%s", bench_row_meaning((enum bench_row)row));
 		table_cell(table, "%zu", r->nr_runs[row]);
 		table_cell(table, "%.1f", 1e3 / ns);
 		table_cell(table, "%.1f", 1e3 / ns * (double)r->nr_runs[row]);
