@@ -14,12 +14,7 @@ enum {
 	ROW_SLOW = 0,          /* the vCPU's state is in the machine, not in a row */
 	ROW_STOPPED = CLASSES, /* nothing happens to it any more */
 	FIRST_ROWS = 64,       /* room at the start; doubles */
-	STRIDE = AUTOMATA_MAX_RUNS,
-	/*
-	 * Edges of run k begin k times 9 cache lines behind a page, lest equal rows of all runs
-	 * fall on equal addresses modulo 4096, where a load waits for the store of its neighbour.
-	 */
-	STAGGER = 9 * 64 / (int)sizeof(uint64_t)
+	STRIDE = AUTOMATA_MAX_RUNS
 };
 
 /* An edge: the successor's row, ROW_SLOW while unknown, and how often it was taken. */
@@ -37,11 +32,8 @@ struct view {
 };
 
 /*
- * @memory: @stagger unused, then @edges
- * @edges:  CLASSES for each state
- * @paths:  ledger path + 1 of each edge
- * @views:  one for each state
- * @slots:  open addressing from view to state + 1
+ * @slots:  open addressing from view to state
+ * @nr_slots: a power of two
  * @viewer: by pCPU: the vCPU whose row holds its state; NO_VIEWER when the machine does
  * @stopped_at: by vCPU: number of the event that stopped it, UINT64_MAX for none
  * @skipped*: of vCPUs that had stopped
@@ -49,14 +41,9 @@ struct view {
 struct automaton {
 	struct machine *machine;
 	struct ledger *ledger;
-	uint64_t *memory;
-	size_t stagger;
-	uint64_t *edges;
-	uint32_t *paths;
-	struct view *views;
 	uint32_t *slots;
+	uint32_t nr_slots;
 	uint32_t nr_states;
-	uint32_t room;
 	uint32_t max_states;
 	bool overflowed;
 	uint32_t *viewer;
@@ -66,6 +53,13 @@ struct automaton {
 };
 
 /*
+ * All runs' states stand in one arena, so that a row alone says where its edges are and runs do
+ * not lie on equal addresses modulo 4096, where a load waits for its neighbour's store.
+ *
+ * @edges:   CLASSES for each state
+ * @paths:   ledger path + 1 of each edge
+ * @views:   one for each state
+ * @owner:   run of each state
  * @rows:    of vCPU v in run k at [v * STRIDE + k]
  * @before:  events of earlier blocks
  * @unflushed: events since counters were emptied
@@ -78,6 +72,12 @@ struct automata {
 	struct automaton run[AUTOMATA_MAX_RUNS];
 	size_t nr;
 	uint32_t nr_vcpus;
+	uint64_t *edges;
+	uint32_t *paths;
+	struct view *views;
+	uint8_t *owner;
+	uint32_t nr_states;
+	uint32_t room;
 	uint32_t *rows;
 	uint64_t halt_poll_cycles, idle_init_cycles;
 	uint64_t before, unflushed;
@@ -218,7 +218,7 @@ static void materialise(struct automata *g, size_t k, uint32_t id)
 	uint32_t *row = &g->rows[id * STRIDE + k];
 	struct automaton *a = &g->run[k];
 	struct vcpu *v = &a->machine->vcpus[id];
-	const struct view *view = &a->views[*row / CLASSES];
+	const struct view *view = &g->views[*row / CLASSES];
 	uint32_t pcpu = v->pcpu;
 
 	if (*row == ROW_SLOW || *row == ROW_STOPPED)
@@ -233,49 +233,62 @@ static void materialise(struct automata *g, size_t k, uint32_t id)
 	*row = ROW_SLOW;
 }
 
-static uint32_t *view_slot(const struct automaton *a, const struct view *view)
+static uint32_t *view_slot(const struct automata *g, const struct automaton *a,
+			   const struct view *view)
 {
-	uint32_t mask = 4 * a->room - 1;
+	uint32_t mask = a->nr_slots - 1;
 	uint32_t i = (uint32_t)XXH3_64bits(view, sizeof(*view)) & mask;
 
-	while (a->slots[i] && memcmp(&a->views[a->slots[i] - 1], view, sizeof(*view)))
+	while (a->slots[i] && memcmp(&g->views[a->slots[i]], view, sizeof(*view)))
 		i = (i + 1) & mask;
 	return &a->slots[i];
 }
 
 /* Room for twice as many states. */
-static int grow(struct automaton *a)
+static int grow(struct automata *g)
 {
-	uint32_t room = a->room ? 2 * a->room : FIRST_ROWS;
-	uint64_t *edges =
-		realloc(a->memory, (a->stagger + (size_t)room * CLASSES) * sizeof(*edges));
-	uint32_t *paths = edges ? realloc(a->paths, (size_t)room * CLASSES * sizeof(*paths)) : NULL;
-	struct view *views = paths ? realloc(a->views, room * sizeof(*views)) : NULL;
-	uint32_t *slots = calloc((size_t)room * 4, sizeof(*slots));
-	size_t old = (size_t)a->room * CLASSES, more = (size_t)(room - a->room) * CLASSES;
+	uint32_t room = g->room ? 2 * g->room : FIRST_ROWS;
+	size_t old = (size_t)g->room * CLASSES, all = (size_t)room * CLASSES;
+	uint64_t *edges = realloc(g->edges, all * sizeof(*edges));
+	uint32_t *paths = edges ? realloc(g->paths, all * sizeof(*paths)) : NULL;
+	struct view *views = paths ? realloc(g->views, room * sizeof(*views)) : NULL;
+	uint8_t *owner = views ? realloc(g->owner, room) : NULL;
 
-	a->memory = edges ? edges : a->memory;
-	a->edges = edges ? edges + a->stagger : a->edges;
-	a->paths = paths ? paths : a->paths;
-	a->views = views ? views : a->views;
-	if (!views || !slots) {
-		free(slots);
+	g->edges = edges ? edges : g->edges;
+	g->paths = paths ? paths : g->paths;
+	g->views = views ? views : g->views;
+	g->owner = owner ? owner : g->owner;
+	if (!owner)
 		return -ENOMEM;
-	}
-	memset(a->edges + old, 0, more * sizeof(*edges));
-	memset(paths + old, 0, more * sizeof(*paths));
+	memset(edges + old, 0, (all - old) * sizeof(*edges));
+	memset(paths + old, 0, (all - old) * sizeof(*paths));
+	g->room = room;
+	return 0;
+}
+
+/* A quarter full at most. */
+static int grow_slots(struct automata *g, size_t k)
+{
+	struct automaton *a = &g->run[k];
+	uint32_t nr = a->nr_slots ? 2 * a->nr_slots : 4 * FIRST_ROWS;
+	uint32_t *slots = calloc(nr, sizeof(*slots));
+
+	if (!slots)
+		return -ENOMEM;
 	free(a->slots);
 	a->slots = slots;
-	a->room = room;
-	for (uint32_t s = ROW_STOPPED / CLASSES + 1; s < a->nr_states; s++)
-		*view_slot(a, &a->views[s]) = s + 1;
+	a->nr_slots = nr;
+	for (uint32_t s = ROW_STOPPED / CLASSES + 1; s < g->nr_states; s++)
+		if (g->owner[s] == k)
+			*view_slot(g, a, &g->views[s]) = s;
 	return 0;
 }
 
 /* The row of a view, ROW_SLOW when there is no room for another. */
-static int intern(struct automaton *a, const struct view *view, uint32_t *row)
+static int intern(struct automata *g, size_t k, const struct view *view, uint32_t *row)
 {
-	uint32_t *slot = view_slot(a, view);
+	struct automaton *a = &g->run[k];
+	uint32_t *slot = view_slot(g, a, view);
 
 	*row = ROW_SLOW;
 	if (!*slot && a->nr_states >= a->max_states) {
@@ -283,14 +296,17 @@ static int intern(struct automaton *a, const struct view *view, uint32_t *row)
 		return 0;
 	}
 	if (!*slot) {
-		if (a->nr_states == a->room && grow(a))
+		if (g->nr_states == g->room && grow(g))
 			return -ENOMEM;
-		slot = view_slot(a, view);
-		a->views[a->nr_states] = *view;
-		memcpy(&a->views[a->nr_states], view, sizeof(*view));
-		*slot = ++a->nr_states;
+		if (4 * a->nr_states >= a->nr_slots && grow_slots(g, k))
+			return -ENOMEM;
+		slot = view_slot(g, a, view);
+		memcpy(&g->views[g->nr_states], view, sizeof(*view));
+		g->owner[g->nr_states] = (uint8_t)k;
+		a->nr_states++;
+		*slot = g->nr_states++;
 	}
-	*row = (*slot - 1) * CLASSES;
+	*row = *slot * CLASSES;
 	return 0;
 }
 
@@ -310,7 +326,7 @@ static int settle(struct automata *g, size_t k, uint32_t id)
 	}
 	if (a->overflowed || !view_take(a->machine, id, &view))
 		return 0;
-	ret = intern(a, &view, row);
+	ret = intern(g, k, &view, row);
 	if (*row != ROW_SLOW)
 		a->viewer[v->pcpu] = id;
 	return ret;
@@ -367,13 +383,20 @@ static int slow_event(struct automata *g, size_t k, size_t i, uint32_t id, uint3
 		stop_vcpu(g, a, id, i);
 	if (from > ROW_STOPPED && to > ROW_STOPPED && class != CLASS_SLOW &&
 	    alloc.nr_growths == m->alloc.nr_growths && alloc.bytes == m->alloc.bytes) {
-		a->edges[from + class] = to;
-		a->paths[from + class] = path + 1;
+		g->edges[from + class] = to;
+		g->paths[from + class] = path + 1;
 	}
 	return 0;
 }
 
 /* ---- the fast way ---- */
+
+/* Compilers deem the loop over runs too long to unroll, and rows would stay in memory. */
+#ifdef __clang__
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 8")
+#endif
 
 /*
  * Events @from to @to through runs @first to @first + @nr. @nr and @one are constants where
@@ -387,21 +410,20 @@ walk(struct automata *g, size_t first, const size_t nr, const bool one, size_t f
 	const uint16_t *vcpus = g->block->vcpus;
 	const uint32_t *lut = g->lut;
 	uint32_t *const rows = g->rows + first;
-	uint64_t *edges[AUTOMATA_MAX_RUNS];
+	uint64_t *edges = g->edges;
 	uint32_t row[AUTOMATA_MAX_RUNS];
 	size_t end = to;
 
-	for (size_t k = 0; k < nr; k++) {
-		edges[k] = g->run[first + k].edges;
+	for (size_t k = 0; k < nr; k++)
 		row[k] = rows[k];
-	}
 	for (size_t i = from; i < end; i++) {
 		uint32_t class = lut[codes[i]];
 		uint32_t *at = rows + (one ? 0 : (size_t)vcpus[i] * STRIDE);
 
+		UNROLL
 		for (size_t k = 0; k < nr; k++) {
 			uint32_t s = one ? row[k] : at[k];
-			uint64_t *edge = &edges[k][s + class];
+			uint64_t *edge = &edges[class] + s; /* the sum is not on the critical path */
 			uint64_t e = *edge;
 
 			*edge = e + EDGE_ONE;
@@ -412,7 +434,7 @@ walk(struct automata *g, size_t first, const size_t nr, const bool one, size_t f
 					end = i;
 					break;
 				}
-				edges[k] = g->run[first + k].edges;
+				edges = g->edges;
 				row[k] = at[k];
 			} else if (one) {
 				row[k] = EDGE_NEXT(e);
@@ -447,13 +469,14 @@ static size_t walk_runs(struct automata *g, size_t first, size_t nr, size_t from
 	return to;
 }
 
-/* Empty the 32-bit counters of edges into the ledger. */
-static void flush(struct automaton *a)
+/* Empty the 32-bit counters of edges into the ledgers. */
+static void flush(struct automata *g)
 {
-	for (size_t e = ROW_STOPPED + CLASSES; e < (size_t)a->nr_states * CLASSES; e++) {
-		if (a->paths[e])
-			ledger_count(a->ledger, a->paths[e] - 1, a->edges[e] >> 32);
-		a->edges[e] = EDGE_NEXT(a->edges[e]);
+	for (size_t e = ROW_STOPPED + CLASSES; e < (size_t)g->nr_states * CLASSES; e++) {
+		if (g->paths[e])
+			ledger_count(g->run[g->owner[e / CLASSES]].ledger, g->paths[e] - 1,
+				     g->edges[e] >> 32);
+		g->edges[e] = EDGE_NEXT(g->edges[e]);
 	}
 }
 
@@ -479,8 +502,7 @@ int automata_block(struct automata *g, const struct trace_block *block,
 	g->cycles += block->guest_cycles;
 	g->unflushed += block->nr;
 	if (g->unflushed >= FLUSH_EVENTS) {
-		for (size_t k = 0; k < g->nr; k++)
-			flush(&g->run[k]);
+		flush(g);
 		g->unflushed = 0;
 	}
 	return 0;
@@ -513,11 +535,11 @@ void automata_skip(struct automata *g, const struct trace_event *events, size_t 
 
 void automata_finish(struct automata *g)
 {
+	flush(g);
 	for (size_t k = 0; k < g->nr; k++) {
 		struct automaton *a = &g->run[k];
 		struct ledger *l = a->ledger;
 
-		flush(a);
 		for (uint32_t id = 0; id < g->nr_vcpus; id++)
 			materialise(g, k, id);
 		l->nr_events += g->before - a->skipped;
@@ -532,7 +554,7 @@ struct automaton_stats automata_stats(const struct automata *g, size_t run)
 	const struct automaton *a = &g->run[run];
 
 	return (struct automaton_stats){
-		.states = a->nr_states - ROW_STOPPED / CLASSES - 1,
+		.states = a->nr_states,
 		.slow = a->slow,
 		.overflowed = a->overflowed,
 	};
@@ -547,17 +569,13 @@ static int run_init(struct automata *g, size_t k, const struct automaton_run *ru
 
 	a->machine = run->machine;
 	a->ledger = run->ledger;
-	a->nr_states = ROW_STOPPED / CLASSES + 1;
-	a->max_states = run->max_states + a->nr_states;
-	a->stagger = k * STAGGER;
+	a->max_states = run->max_states;
 	a->viewer = malloc(m->nr_pcpus * sizeof(*a->viewer));
 	a->stopped_at = malloc(m->nr_vcpus * sizeof(*a->stopped_at));
-	if (!a->viewer || !a->stopped_at || grow(a))
+	if (!a->viewer || !a->stopped_at || grow_slots(g, k))
 		return -ENOMEM;
 	memset(a->viewer, 0xff, m->nr_pcpus * sizeof(*a->viewer));
 	memset(a->stopped_at, 0xff, m->nr_vcpus * sizeof(*a->stopped_at));
-	for (uint32_t c = 0; c < CLASSES; c++)
-		a->edges[ROW_STOPPED + c] = ROW_STOPPED;
 	for (uint32_t id = 0; id < m->nr_vcpus; id++) {
 		bool out = m->vcpus[id].state == VCPU_PREEMPTED;
 
@@ -580,8 +598,15 @@ struct automata *automata_new(const struct automaton_run *runs, size_t nr)
 	g->halt_poll_cycles = m->config->halt_poll_cycles;
 	g->idle_init_cycles = m->config->idle_init_cycles;
 	g->rows = calloc((size_t)m->nr_vcpus * STRIDE, sizeof(*g->rows));
+	if (!g->rows || grow(g)) {
+		automata_free(g);
+		return NULL;
+	}
+	g->nr_states = ROW_STOPPED / CLASSES + 1;
+	for (uint32_t c = 0; c < CLASSES; c++)
+		g->edges[ROW_STOPPED + c] = ROW_STOPPED;
 	for (size_t k = 0; k < nr; k++)
-		if (!g->rows || run_init(g, k, &runs[k])) {
+		if (run_init(g, k, &runs[k])) {
 			automata_free(g);
 			return NULL;
 		}
@@ -590,15 +615,17 @@ struct automata *automata_new(const struct automaton_run *runs, size_t nr)
 
 void automata_free(struct automata *g)
 {
-	for (size_t k = 0; g && k < g->nr; k++) {
-		free(g->run[k].memory);
-		free(g->run[k].paths);
-		free(g->run[k].views);
+	if (!g)
+		return;
+	for (size_t k = 0; k < g->nr; k++) {
 		free(g->run[k].slots);
 		free(g->run[k].viewer);
 		free(g->run[k].stopped_at);
 	}
-	if (g)
-		free(g->rows);
+	free(g->edges);
+	free(g->paths);
+	free(g->views);
+	free(g->owner);
+	free(g->rows);
 	free(g);
 }
