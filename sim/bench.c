@@ -99,6 +99,7 @@ static int load(struct bench *b, size_t max, struct trace_reader *reader, struct
 	size_t max_blocks = max / TRACE_BLOCK_EVENTS + 1;
 	const struct trace_event *events;
 	const struct trace_block *block;
+	bool full = false;
 	int ret;
 
 	b->events = malloc(max_blocks * TRACE_BLOCK_EVENTS * sizeof(*b->events));
@@ -109,7 +110,9 @@ static int load(struct bench *b, size_t max, struct trace_reader *reader, struct
 	block_builder_init(b->builder, b->info.tsc_khz);
 	while (!(ret = trace_reader_next_block(reader, &block, err)) && block) {
 		b->result->file_events += block->nr;
-		if (b->nr_blocks == max_blocks || b->nr_events + block->nr > max)
+		/* The first blocks, without a gap. */
+		full |= b->nr_blocks == max_blocks || b->nr_events + block->nr > max;
+		if (full)
 			continue;
 		ret = trace_reader_block_events(reader, &events, err);
 		if (ret)
@@ -414,10 +417,11 @@ int bench_trace(const char *path, size_t max_events, unsigned int repeat,
 	if (result->events[BENCH_reference] > REFERENCE_EVENTS)
 		result->events[BENCH_reference] = REFERENCE_EVENTS;
 	if (!ret && !b.nr_events)
-		ret = xfd_error_set(err, XFD_ERROR_INPUT, path, 0, -1,
-				    "nothing to measure: no block of the trace has %zu events or "
-				    "fewer",
-				    max_events);
+		ret = xfd_error_set(
+			err, XFD_ERROR_INPUT, path, 0, -1,
+			"nothing to measure: the trace is empty, or its first block has "
+			"more than %zu events",
+			max_events);
 	if (!ret)
 		ret = measure_all(&b, repeat, err);
 	for (size_t i = 0; i < b.nr_blocks; i++)
