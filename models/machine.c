@@ -42,6 +42,7 @@ static void create_vcpu(struct machine *m, uint32_t id, unsigned int flags)
 void machine_init(struct machine *m, const struct machine_config *config, const uint8_t *flags)
 {
 	m->config = config;
+	m->host = NULL;
 	m->alloc = (struct fpstate_allocator){
 		.fail = config->fail_growths,
 		.nr_fail = config->nr_fail_growths,

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "models/event.h"
+#include "models/host.h"
 #include "models/kernel.h"
 #include "models/pcpu.h"
 #include "models/policy.h"
@@ -52,6 +53,7 @@ struct machine_config {
  * @nr_pcpus: at least 1
  * @nr_vcpus: at least 1
  * @alloc:    memory of all guest fpstates
+ * @host:     what the checker needs beside; NULL in a replay
  */
 struct machine {
 	const struct machine_config *config;
@@ -60,6 +62,7 @@ struct machine {
 	uint32_t nr_pcpus;
 	uint32_t nr_vcpus;
 	struct fpstate_allocator alloc;
+	struct host *host;
 };
 
 enum machine_status {

@@ -29,6 +29,93 @@ static void count(struct ctx *c, enum step step)
 	step_log_push(c->log, step);
 }
 
+/* ---- what an observer notes; nothing in a replay ---- */
+
+static struct guest_view *view(const struct ctx *c)
+{
+	return c->machine->host ? &c->machine->host->views[c->vcpu->id] : NULL;
+}
+
+static void watch_xfd(const struct ctx *c, uint64_t xfd)
+{
+	if (!c->machine->host)
+		return;
+	view(c)->xfd = xfd;
+	if (xfd & XFEATURE_MASK_XTILE_DATA)
+		view(c)->tiles = false;
+}
+
+static void watch_err(const struct ctx *c, uint64_t xfd_err)
+{
+	if (c->machine->host)
+		view(c)->xfd_err = xfd_err;
+}
+
+static void watch_break(const struct ctx *c, enum invariant invariant)
+{
+	host_break(c->machine->host, invariant);
+}
+
+static uint32_t *tile_owner(const struct ctx *c)
+{
+	return &c->machine->host->tile_owner[c->vcpu->pcpu];
+}
+
+/* The guest reads what it wrote, then writes. */
+static void watch_tiles_use(const struct ctx *c)
+{
+	if (!c->machine->host)
+		return;
+	if (c->pcpu->xinuse_tiles && *tile_owner(c) != c->vcpu->id)
+		watch_break(c, INV_ISOLATION);
+	if (view(c)->tiles && !c->pcpu->xinuse_tiles)
+		watch_break(c, INV_NO_LOST_TILES);
+	view(c)->tiles = true;
+	*tile_owner(c) = c->vcpu->id;
+}
+
+/* The bitmap page that KVM would load; rendered only when interception changes. */
+static void watch_bitmap(const struct ctx *c)
+{
+	const struct vcpu *v = c->vcpu;
+	struct msr_bitmap page;
+
+	if (!c->machine->host)
+		return;
+	vcpu_msr_bitmap(v, c->config->kernel->traps_nm, &page);
+	if (c->config->kernel->bitmap_wrong_quarter && v->xfd_no_write_intercept) {
+		msr_bitmap_set(&page, MSR_IA32_XFD, MSR_TYPE_W, true);
+		msr_bitmap_set(&page, MSR_IA32_XFD + 0xc0000000u, MSR_TYPE_R, false);
+	}
+	if (msr_bitmap_intercepts(&page, MSR_IA32_XFD, MSR_TYPE_W) == v->xfd_no_write_intercept ||
+	    msr_bitmap_intercepts(&page, MSR_IA32_XFD, MSR_TYPE_R) == v->xfd_no_write_intercept)
+		watch_break(c, INV_BITMAP_FLAG);
+}
+
+/* ---- the two FPU primitives, with what may be planted in them ---- */
+
+static void save(struct ctx *c, struct fpstate *fps)
+{
+	host_fpu_save(c->pcpu, fps, c->log);
+	if (fps->bv_tiles && c->machine->host && *tile_owner(c) != c->vcpu->id)
+		watch_break(c, INV_ISOLATION);
+	if (fps->bv_tiles && fps->size_bytes < xstate_compacted_bytes(fps->xfeatures))
+		watch_break(c, INV_BUFFER);
+}
+
+static bool restore(struct ctx *c, const struct fpstate *fps)
+{
+	bool kept = c->pcpu->xinuse_tiles;
+
+	if (!host_fpu_restore(c->pcpu, fps, c->vcpu->id, c->log))
+		return false;
+	if (c->machine->host && fps->bv_tiles)
+		*tile_owner(c) = c->vcpu->id;
+	if (c->config->kernel->restore_keeps_tiles && !fps->bv_tiles)
+		c->pcpu->xinuse_tiles = kept;
+	return true;
+}
+
 /* One event counts one intercept_update, however many bits of the two bitmaps it changes. */
 static void set_intercepts(struct ctx *c, bool pass_through, bool trap_nm)
 {
@@ -38,6 +125,7 @@ static void set_intercepts(struct ctx *c, bool pass_through, bool trap_nm)
 		return;
 	v->xfd_no_write_intercept = pass_through;
 	v->intercept_nm = trap_nm;
+	watch_bitmap(c);
 	if (!c->frame->updated)
 		count(c, STEP_intercept_update);
 	c->frame->updated = true;
@@ -46,7 +134,9 @@ static void set_intercepts(struct ctx *c, bool pass_through, bool trap_nm)
 /* KVM's rule: once writes pass through, #NM must trap, and it never stops trapping. */
 static void pass_through(struct ctx *c)
 {
-	set_intercepts(c, true, c->vcpu->intercept_nm || c->config->kernel->traps_nm);
+	const struct kernel *k = c->config->kernel;
+
+	set_intercepts(c, true, c->vcpu->intercept_nm || (k->traps_nm && !k->nm_stays_open));
 }
 
 static bool policy_applies(const struct ctx *c)
@@ -64,6 +154,7 @@ static enum verdict guest_wrxfd(struct ctx *c)
 	}
 	count(c, STEP_guest_wrmsr_xfd);
 	c->pcpu->msr_xfd = c->frame->value;
+	watch_xfd(c, c->frame->value);
 	return GO;
 }
 
@@ -81,6 +172,7 @@ static enum verdict guest_wrerr(struct ctx *c)
 	}
 	count(c, STEP_guest_wrmsr_xfd_err);
 	c->pcpu->msr_xfd_err = c->frame->value;
+	watch_err(c, c->frame->value);
 	return GO;
 }
 
@@ -93,6 +185,7 @@ static enum verdict guest_rderr(struct ctx *c)
 /* The instruction that finds XFD disarmed uses tiles; path_begin() took the others away. */
 static enum verdict guest_tiles_use(struct ctx *c)
 {
+	watch_tiles_use(c);
 	c->pcpu->xinuse_tiles = true;
 	return GO;
 }
@@ -100,14 +193,18 @@ static enum verdict guest_tiles_use(struct ctx *c)
 static enum verdict guest_tiles_release(struct ctx *c)
 {
 	c->pcpu->xinuse_tiles = false;
+	if (c->machine->host)
+		view(c)->tiles = false;
 	return GO;
 }
 
 /* XFD_ERR is loaded before the exception bitmap is consulted. */
 static enum verdict guest_xfd_fault(struct ctx *c)
 {
-	if (!c->frame->ts)
-		c->pcpu->msr_xfd_err = c->pcpu->msr_xfd & XFEATURE_MASK_XTILE_DATA;
+	if (c->frame->ts)
+		return GO;
+	c->pcpu->msr_xfd_err = c->pcpu->msr_xfd & XFEATURE_MASK_XTILE_DATA;
+	watch_err(c, c->pcpu->msr_xfd_err);
 	return GO;
 }
 
@@ -129,6 +226,7 @@ static enum verdict guest_gp(struct ctx *c)
 static enum verdict vmexit(struct ctx *c)
 {
 	count(c, STEP_vmexit);
+	c->frame->unsynced = c->vcpu->xfd_no_write_intercept;
 	return GO;
 }
 
@@ -159,16 +257,22 @@ static enum verdict spec_ctrl_toggle(struct ctx *c)
 }
 
 /* fpu_sync_guest_vmexit_xfd_state(); the policy hears of it in xfd_recheck. */
-static enum verdict xfd_sync(struct ctx *c)
+static void sync_if(struct ctx *c, enum sync_at here)
 {
 	struct vcpu *v = c->vcpu;
 
-	if (!v->xfd_no_write_intercept)
-		return GO;
+	if (!v->xfd_no_write_intercept || c->config->kernel->sync_at != here)
+		return;
 	count(c, STEP_xfd_sync);
 	c->frame->sync_changed = v->fpstate.xfd != c->pcpu->msr_xfd;
+	c->frame->unsynced = false;
 	v->fpstate.xfd = c->pcpu->msr_xfd;
 	c->pcpu->xfd_state = c->pcpu->msr_xfd;
+}
+
+static enum verdict xfd_sync(struct ctx *c)
+{
+	sync_if(c, SYNC_FIRST);
 	return GO;
 }
 
@@ -184,10 +288,17 @@ static enum verdict xfd_err_read(struct ctx *c)
 {
 	struct vcpu *v = c->vcpu;
 
-	if (!c->frame->nm || !v->fpstate.xfd)
+	if (!c->frame->nm)
 		return GO;
+	if (!v->fpstate.xfd) {
+		if (!c->frame->ts)
+			watch_break(c, INV_ERR_EXACT);
+		return GO;
+	}
 	if (c->frame->ts && c->config->kernel->xfd_err_honours_ts)
 		return GO;
+	if (c->frame->ts)
+		watch_break(c, INV_ERR_EXACT);
 	count(c, STEP_xfd_err_read);
 	v->xfd_err = c->pcpu->msr_xfd_err;
 	return GO;
@@ -195,7 +306,11 @@ static enum verdict xfd_err_read(struct ctx *c)
 
 static enum verdict xfd_err_zero(struct ctx *c)
 {
-	if (!c->config->kernel->traps_nm || !c->vcpu->xfd_err)
+	const struct kernel *k = c->config->kernel;
+
+	if (k->sync_at == SYNC_AFTER_NM)
+		sync_if(c, SYNC_AFTER_NM);
+	if (!k->traps_nm || !c->vcpu->xfd_err || k->err_stays_in_msr)
 		return GO;
 	count(c, STEP_xfd_err_write);
 	c->pcpu->msr_xfd_err = 0;
@@ -204,7 +319,10 @@ static enum verdict xfd_err_zero(struct ctx *c)
 
 static enum verdict exit_post(struct ctx *c)
 {
+	if (c->machine->host)
+		invariant_check_pcpu(c->machine, c->vcpu->pcpu);
 	count(c, STEP_exit_post);
+	sync_if(c, SYNC_LATE);
 	return GO;
 }
 
@@ -253,7 +371,7 @@ static enum verdict wrxfd_check(struct ctx *c)
 	struct path_frame *f = c->frame;
 	struct vcpu *v = c->vcpu;
 
-	f->refused = f->value & ~vcpu_supported_xfd(v);
+	f->refused = f->value & ~vcpu_supported_xfd(v) && !c->config->kernel->accepts_any_xfd;
 	if (f->refused)
 		return GO;
 	f->write = (struct xfd_write){
@@ -278,7 +396,30 @@ static enum verdict wrxfd_early_update(struct ctx *c)
 	return GO;
 }
 
-/* fpu_update_guest_xfd(), and what vmx_set_msr() decides after it. */
+/* fpu_update_guest_xfd() */
+static void update_guest_xfd(struct ctx *c, uint64_t xfd)
+{
+	const struct kernel *k = c->config->kernel;
+	uint64_t msr = c->pcpu->msr_xfd;
+	struct vcpu *v = c->vcpu;
+
+	if (xfd &&
+	    ((k->xfd_write_clears_bv && v->need_fpu_load) || (k->clears_bv_unloaded && v->in_user)))
+		v->fpstate.bv_tiles = false;
+	v->fpstate.xfd = xfd;
+	watch_xfd(c, xfd);
+	if (v->in_user)
+		return;
+	if (v->need_fpu_load && k->xfd_write_checks_flag) {
+		v->last_cpu = CPU_NONE;
+		return;
+	}
+	host_fpu_set_xfd(c->pcpu, xfd, c->log);
+	if (k->write_only_cache)
+		c->pcpu->msr_xfd = msr;
+}
+
+/* ... and what vmx_set_msr() decides after it. */
 static enum verdict wrxfd_apply(struct ctx *c)
 {
 	const struct xfd_policy *policy = c->config->policy;
@@ -287,10 +428,9 @@ static enum verdict wrxfd_apply(struct ctx *c)
 
 	if (f->refused || f->growth_failed)
 		return GO;
-	v->fpstate.xfd = f->value;
-	host_fpu_set_xfd(c->pcpu, f->value, c->log);
-	f->write.large = fpstate_has_tiles_room(&v->fpstate);
-	f->trap_nm = f->value && c->config->kernel->traps_nm;
+	update_guest_xfd(c, f->value);
+	f->write.large = fpstate_has_tiles_room(&v->fpstate) || c->config->kernel->buffer_not_grown;
+	f->trap_nm = f->value && c->config->kernel->traps_nm && !c->config->kernel->nm_stays_open;
 	if (policy->accepted && policy_applies(c))
 		f->pass_through |= policy->accepted(&v->policy, &c->config->params, &f->write) ==
 				   POLICY_PASS_THROUGH;
@@ -313,8 +453,10 @@ static enum verdict wrxfd_update(struct ctx *c)
 static enum verdict wrerr_apply(struct ctx *c)
 {
 	c->frame->refused = c->frame->value & ~vcpu_supported_xfd(c->vcpu);
-	if (!c->frame->refused)
-		c->vcpu->xfd_err = c->frame->value;
+	if (c->frame->refused)
+		return GO;
+	c->vcpu->xfd_err = c->frame->value;
+	watch_err(c, c->frame->value);
 	return GO;
 }
 
@@ -353,7 +495,7 @@ static enum verdict xfd_err_save(struct ctx *c)
 
 static enum verdict fpu_save(struct ctx *c)
 {
-	host_fpu_save(c->pcpu, &c->vcpu->fpstate, c->log);
+	save(c, &c->vcpu->fpstate);
 	c->vcpu->last_cpu = c->vcpu->pcpu;
 	c->vcpu->need_fpu_load = true;
 	return GO;
@@ -367,9 +509,10 @@ static enum verdict fpu_load(struct ctx *c)
 	if (!v->need_fpu_load)
 		return GO;
 	v->need_fpu_load = false;
-	if (c->pcpu->fpregs_owner == v->id && v->last_cpu == v->pcpu)
+	if (c->pcpu->fpregs_owner == v->id &&
+	    (v->last_cpu == v->pcpu || c->config->kernel->ignores_last_cpu))
 		return GO;
-	if (!host_fpu_restore(c->pcpu, &v->fpstate, v->id, c->log))
+	if (!restore(c, &v->fpstate))
 		return DIE;
 	v->last_cpu = v->pcpu;
 	return GO;
@@ -384,7 +527,8 @@ static enum verdict user_xfd_err_save(struct ctx *c)
 
 static enum verdict user_save_guest(struct ctx *c)
 {
-	host_fpu_save(c->pcpu, &c->vcpu->fpstate, c->log);
+	if (!c->vcpu->need_fpu_load)
+		save(c, &c->vcpu->fpstate);
 	return GO;
 }
 
@@ -392,13 +536,22 @@ static enum verdict user_load_vmm(struct ctx *c)
 {
 	struct fpstate vmm = host_fpu_vmm();
 
-	return host_fpu_restore(c->pcpu, &vmm, c->vcpu->id, c->log) ? GO : DIE;
+	if (c->config->kernel->put_missing)
+		return GO;
+	c->vcpu->in_user = true;
+	c->vcpu->need_fpu_load = false;
+	c->vcpu->last_cpu = c->vcpu->pcpu;
+	return restore(c, &vmm) ? GO : DIE;
 }
 
 static enum verdict user_grow(struct ctx *c)
 {
 	if (!c->frame->grows)
 		return GO;
+	if (c->machine->host && c->machine->host->fail_alloc) {
+		c->frame->growth_failed = true;
+		return GO;
+	}
 	if (!fpstate_realloc(&c->vcpu->fpstate, &c->machine->alloc)) {
 		count(c, STEP_fpstate_alloc);
 		return GO;
@@ -421,7 +574,8 @@ static enum verdict user_save_vmm(struct ctx *c)
 {
 	struct fpstate vmm = host_fpu_vmm();
 
-	host_fpu_save(c->pcpu, &vmm, c->log);
+	if (!c->vcpu->need_fpu_load)
+		save(c, &vmm);
 	return GO;
 }
 
@@ -429,8 +583,11 @@ static enum verdict user_load_guest(struct ctx *c)
 {
 	struct vcpu *v = c->vcpu;
 
-	if (!host_fpu_restore(c->pcpu, &v->fpstate, v->id, c->log))
+	if (!v->in_user)
+		watch_break(c, INV_BALANCE);
+	if (!restore(c, &v->fpstate))
 		return DIE;
+	v->in_user = false;
 	v->need_fpu_load = false;
 	v->last_cpu = v->pcpu;
 	return GO;
@@ -508,7 +665,7 @@ static enum verdict entry_prep(struct ctx *c)
 
 static enum verdict xfd_err_load(struct ctx *c)
 {
-	if (!c->vcpu->xfd_err)
+	if (!c->vcpu->xfd_err || c->config->kernel->err_not_loaded)
 		return GO;
 	count(c, STEP_xfd_err_write);
 	c->pcpu->msr_xfd_err = c->vcpu->xfd_err;
@@ -525,17 +682,22 @@ static enum verdict vmentry(struct ctx *c)
 
 /* The atoms. Those whose name begins with user_ run only on the way through userspace. */
 #define ATOMS(X)                                                                                   \
-	X(guest_wrxfd) X(guest_rdxfd) X(guest_wrerr) X(guest_rderr) X(guest_tiles_use)             \
-	X(guest_tiles_release) X(guest_xfd_fault) X(guest_nm) X(guest_gp)                          \
-	X(vmexit) X(vmx_asm) X(xcr0_switch) X(xcr0_switch_fastpath) X(spec_ctrl_toggle)            \
-	X(xfd_sync) X(host_irq) X(xfd_err_read) X(xfd_err_zero) X(exit_post) X(xfd_recheck)        \
-	X(handler) X(fastpath) X(msr_emulate) X(nm_inject)                                         \
-	X(wrxfd_check) X(wrxfd_early_update) X(wrxfd_apply) X(wrxfd_update)                        \
-	X(wrerr_apply) X(xsetbv_apply) X(xfd_err_save) X(fpu_save) X(fpu_load)                     \
-	X(user_xfd_err_save) X(user_save_guest) X(user_load_vmm) X(user_grow)                      \
-	X(user_roundtrip) X(user_save_vmm) X(user_load_guest) X(user_resumed)                      \
-	X(sched_out) X(halt_idle) X(halt_poll) X(preempt_task) X(sched_in) X(migrate)              \
-	X(entry_prep) X(xfd_err_load) X(vmentry)
+	X(guest_wrxfd)                                                                             \
+	X(guest_rdxfd) X(guest_wrerr) X(guest_rderr) X(guest_tiles_use) X(guest_tiles_release) X(  \
+		guest_xfd_fault) X(guest_nm) X(guest_gp) X(vmexit) X(vmx_asm) X(xcr0_switch)       \
+		X(xcr0_switch_fastpath) X(spec_ctrl_toggle) X(xfd_sync) X(host_irq) X(             \
+			xfd_err_read) X(xfd_err_zero) X(exit_post) X(xfd_recheck) X(handler)       \
+			X(fastpath) X(msr_emulate) X(nm_inject) X(wrxfd_check) X(                  \
+				wrxfd_early_update) X(wrxfd_apply) X(wrxfd_update) X(wrerr_apply)  \
+				X(xsetbv_apply) X(xfd_err_save) X(fpu_save) X(fpu_load) X(         \
+					user_xfd_err_save) X(user_save_guest) X(user_load_vmm)     \
+					X(user_grow) X(user_roundtrip) X(user_save_vmm)            \
+						X(user_load_guest) X(user_resumed) X(sched_out)    \
+							X(halt_idle) X(halt_poll) X(preempt_task)  \
+								X(sched_in) X(migrate)             \
+									X(entry_prep)              \
+										X(xfd_err_load)    \
+											X(vmentry)
 
 enum atom {
 	ATOM_end,
@@ -570,8 +732,9 @@ static enum verdict (*const atom_run[])(struct ctx *) = {
 
 static const uint8_t wrxfd_passed[] = {ATOM_guest_wrxfd, ATOM_guest_gp, ATOM_end};
 static const uint8_t wrxfd_trapped[] = {
-	EXIT, ATOM_msr_emulate, ATOM_wrxfd_check, ATOM_wrxfd_early_update, USER,
-	ATOM_wrxfd_apply, ATOM_wrxfd_update, ENTRY, ATOM_guest_gp, ATOM_end,
+	EXIT,          ATOM_msr_emulate, ATOM_wrxfd_check,  ATOM_wrxfd_early_update,
+	USER,          ATOM_wrxfd_apply, ATOM_wrxfd_update, ENTRY,
+	ATOM_guest_gp, ATOM_end,
 };
 static const uint8_t rdxfd_passed[] = {ATOM_guest_rdxfd, ATOM_end};
 static const uint8_t rdxfd_trapped[] = {EXIT, ATOM_msr_emulate, ENTRY, ATOM_end};
@@ -592,8 +755,8 @@ static const uint8_t nm_trapped[] = {
 static const uint8_t nothing[] = {ATOM_end};
 static const uint8_t exit_slow[] = {EXIT, ENTRY, ATOM_end};
 static const uint8_t exit_fastpath[] = {
-	ATOM_vmexit, ATOM_vmx_asm, ATOM_xcr0_switch_fastpath, ATOM_spec_ctrl_toggle,
-	ATOM_fastpath, ATOM_vmentry, ATOM_end,
+	ATOM_vmexit,  ATOM_vmx_asm, ATOM_xcr0_switch_fastpath, ATOM_spec_ctrl_toggle, ATOM_fastpath,
+	ATOM_vmentry, ATOM_end,
 };
 static const uint8_t exit_userspace[] = {EXIT, USER, ENTRY, ATOM_end};
 static const uint8_t hlt_polled[] = {EXIT, ENTRY, ATOM_halt_poll, ATOM_end};
@@ -637,7 +800,7 @@ static int begin_access(struct vcpu *v, bool passes, const uint8_t *passed, cons
 int path_begin(struct machine *machine, const struct trace_event *event)
 {
 	struct vcpu *v = &machine->vcpus[event->vcpu];
-	bool open = v->xfd_no_write_intercept;
+	bool open = v->xfd_no_write_intercept && !machine->config->kernel->bitmap_wrong_quarter;
 	bool traps_nm = machine->config->kernel->traps_nm;
 
 	v->frame = (struct path_frame){.value = event->arg};
@@ -664,8 +827,8 @@ int path_begin(struct machine *machine, const struct trace_event *event)
 	case EVENT_exit:
 		return begin_exit(v, (int)event->arg);
 	case EVENT_hlt:
-		v->frame.atoms = event->arg < machine->config->halt_poll_cycles ? hlt_polled
-										: hlt_blocked;
+		v->frame.atoms =
+			event->arg < machine->config->halt_poll_cycles ? hlt_polled : hlt_blocked;
 		return EXIT_HLT;
 	case EVENT_preempt:
 		v->frame.atoms = preempt_path;
@@ -739,4 +902,196 @@ void path_boot(struct machine *machine, struct vcpu *vcpu)
 	}
 	vcpu->xcr0 = EVENT_XCR0_DEFAULT;
 	vcpu->frame = (struct path_frame){0};
+}
+
+/* ---- the explorer's grain ---- */
+
+/* Before which atoms may something interfere? Elsewhere only counting lies between. */
+static bool is_stop(uint8_t atom)
+{
+	return atom == ATOM_handler || atom == ATOM_user_roundtrip || atom == ATOM_user_resumed ||
+	       atom == ATOM_entry_prep;
+}
+
+/* After which atoms does it matter? */
+static bool is_visible(uint8_t atom)
+{
+	return atom == ATOM_vmexit || atom == ATOM_user_load_vmm || atom == ATOM_user_load_guest ||
+	       atom == ATOM_wrxfd_apply;
+}
+
+enum machine_status path_run(struct machine *machine, struct vcpu *vcpu, struct step_log *log)
+{
+	enum machine_status status = MACHINE_OK;
+	struct path_frame *f = &vcpu->frame;
+	bool visible = false;
+
+	while (f->atoms && status == MACHINE_OK) {
+		uint8_t atom = f->atoms[f->pc];
+
+		if (visible && is_stop(atom) && (f->to_user || !is_user_atom(atom)))
+			break;
+		visible |= is_visible(atom) && (f->to_user || !is_user_atom(atom));
+		status = path_step(machine, vcpu, log);
+	}
+	return status;
+}
+
+/* The paths whose frames differ for what follows a stop; the others become exit_slow. */
+static const uint8_t *const packed_paths[] = {
+	NULL, exit_slow, wrxfd_trapped, wrerr_trapped, xsetbv_path, exit_userspace,
+};
+
+enum { NR_PACKED_PATHS = sizeof(packed_paths) / sizeof(packed_paths[0]) };
+
+static const uint8_t stops[] = {
+	ATOM_handler,
+	ATOM_user_roundtrip,
+	ATOM_user_resumed,
+	ATOM_entry_prep,
+};
+
+static uint8_t find_atom(const uint8_t *atoms, uint8_t atom)
+{
+	uint8_t pc = 0;
+
+	while (atoms[pc] != atom)
+		pc++;
+	return pc;
+}
+
+bool path_in_user(const struct vcpu *vcpu)
+{
+	return vcpu->frame.atoms && vcpu->frame.atoms[vcpu->frame.pc] == ATOM_user_roundtrip;
+}
+
+bool path_may_grow(const struct machine *machine, const struct vcpu *v)
+{
+	const struct path_frame *f = &v->frame;
+
+	if (!machine->config->kernel->grows_at_write || fpstate_has_tiles_room(&v->fpstate) ||
+	    !f->atoms || f->atoms[f->pc] != ATOM_handler)
+		return false;
+	if (f->atoms == xsetbv_path)
+		return !(v->fpstate.xfd & XFEATURE_MASK_XTILE_DATA);
+	return f->atoms == wrxfd_trapped && vcpu_amx_enabled(v) && !f->value;
+}
+
+uint32_t path_pack(const struct vcpu *vcpu)
+{
+	const struct path_frame *f = &vcpu->frame;
+	uint32_t path = 1, stop = 0, flags = 0;
+
+	if (!f->atoms)
+		return 0;
+	while (stops[stop] != f->atoms[f->pc])
+		stop++;
+	for (uint32_t i = 2; i < NR_PACKED_PATHS; i++)
+		if (packed_paths[i] == f->atoms)
+			path = i;
+	if (stops[stop] == ATOM_entry_prep)
+		path = 1;
+	else if (stops[stop] == ATOM_handler)
+		flags = path == 2 || path == 3 ? (uint32_t)(f->value >> 17 & 3) : 0;
+	else
+		flags = (uint32_t)f->growth_failed | (uint32_t)f->pass_through << 1;
+	return path | stop << 3 | flags << 5;
+}
+
+void path_unpack(struct vcpu *vcpu, uint32_t packed)
+{
+	struct path_frame *f = &vcpu->frame;
+	uint32_t path = packed & 7, stop = packed >> 3 & 3, flags = packed >> 5;
+
+	*f = (struct path_frame){.atoms = packed_paths[path]};
+	if (!path)
+		return;
+	f->pc = find_atom(f->atoms, stops[stop]);
+	if (stops[stop] == ATOM_handler) {
+		f->value = path == 4 ? EVENT_XCR0_DEFAULT : (uint64_t)flags << 17;
+		f->to_user = f->atoms == exit_userspace;
+	} else if (stops[stop] != ATOM_entry_prep) {
+		f->growth_failed = flags & 1;
+		f->pass_through = flags >> 1 & 1;
+		f->to_user = true;
+		/* What goes through userspace is an enabling write that found a small buffer. */
+		f->write.enabling = f->atoms == wrxfd_trapped;
+	}
+}
+
+void path_to_user(struct machine *machine, struct vcpu *vcpu)
+{
+	(void)machine;
+	vcpu->frame = (struct path_frame){
+		.atoms = exit_userspace,
+		.pc = find_atom(exit_userspace, ATOM_user_roundtrip),
+		.to_user = true,
+	};
+	vcpu->in_user = true;
+	vcpu->state = VCPU_GUEST;
+}
+
+void path_host_write(struct machine *machine, struct vcpu *vcpu, uint64_t value,
+		     struct step_log *log)
+{
+	struct path_frame frame = vcpu->frame;
+	struct ctx c = {
+		.machine = machine,
+		.config = machine->config,
+		.vcpu = vcpu,
+		.pcpu = &machine->pcpus[vcpu->pcpu],
+		.frame = &vcpu->frame,
+		.log = log,
+	};
+
+	vcpu->frame = (struct path_frame){.value = value};
+	wrxfd_check(&c);
+	wrxfd_apply(&c);
+	wrxfd_update(&c);
+	vcpu->frame = frame;
+}
+
+void path_fpu_save(struct machine *machine, struct vcpu *vcpu, bool leaves, struct step_log *log)
+{
+	struct fpstate vmm = host_fpu_vmm();
+	struct ctx c = {
+		.machine = machine,
+		.config = machine->config,
+		.vcpu = vcpu,
+		.pcpu = &machine->pcpus[vcpu->pcpu],
+		.frame = &vcpu->frame,
+		.log = log,
+	};
+
+	if (leaves && !vcpu->in_user)
+		xfd_err_save(&c);
+	if (vcpu->need_fpu_load)
+		return;
+	if (!machine->config->kernel->preempt_skips_save)
+		save(&c, vcpu->in_user ? &vmm : &vcpu->fpstate);
+	vcpu->last_cpu = vcpu->pcpu;
+	vcpu->need_fpu_load = true;
+}
+
+enum machine_status path_return_to_user(struct machine *machine, struct vcpu *vcpu,
+					struct step_log *log)
+{
+	struct fpstate vmm = host_fpu_vmm();
+	struct ctx c = {
+		.machine = machine,
+		.config = machine->config,
+		.vcpu = vcpu,
+		.pcpu = &machine->pcpus[vcpu->pcpu],
+		.frame = &vcpu->frame,
+		.log = log,
+	};
+
+	if (!vcpu->need_fpu_load)
+		return MACHINE_OK;
+	vcpu->need_fpu_load = false;
+	if (c.pcpu->fpregs_owner == vcpu->id &&
+	    (vcpu->last_cpu == vcpu->pcpu || c.config->kernel->ignores_last_cpu))
+		return MACHINE_OK;
+	vcpu->last_cpu = vcpu->pcpu;
+	return restore(&c, &vmm) ? MACHINE_OK : MACHINE_HOST_NM;
 }

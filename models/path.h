@@ -15,6 +15,8 @@
 #ifndef MODELS_PATH_H
 #define MODELS_PATH_H
 
+#include <stdbool.h>
+
 #include "models/machine.h"
 
 /**
@@ -45,5 +47,52 @@ enum machine_status path_step(struct machine *machine, struct vcpu *vcpu, struct
  * As if KVM had emulated the boot-time write of 0x40000 and an XSETBV; nothing is charged.
  */
 void path_boot(struct machine *machine, struct vcpu *vcpu);
+
+/*
+ * What follows is for models/action.c: the same atoms, at the grain where other things may
+ * happen in between.
+ */
+
+/**
+ * path_run() - Run atoms until something may interfere in a way that matters, or to the end.
+ * @machine: the machine
+ * @vcpu:    with a path under way
+ * @log:     gets the steps
+ *
+ * Return: as path_step().
+ */
+enum machine_status path_run(struct machine *machine, struct vcpu *vcpu, struct step_log *log);
+
+/** path_in_user() - Is this thread in userspace, between two KVM_RUNs? */
+bool path_in_user(const struct vcpu *vcpu);
+
+/** path_may_grow() - Will the path from here ask for a larger buffer? */
+bool path_may_grow(const struct machine *machine, const struct vcpu *vcpu);
+
+/** path_pack() - Where a path that has stopped stands. Return: below 128; 0 in the guest. */
+uint32_t path_pack(const struct vcpu *vcpu);
+
+/** path_unpack() - The inverse; frames that differ only in what has been counted are one. */
+void path_unpack(struct vcpu *vcpu, uint32_t packed);
+
+/** path_to_user() - Put a thread into userspace, before its first KVM_RUN. */
+void path_to_user(struct machine *machine, struct vcpu *vcpu);
+
+/** path_host_write() - KVM_SET_MSRS of IA32_XFD by the vCPU's thread. */
+void path_host_write(struct machine *machine, struct vcpu *vcpu, uint64_t value,
+		     struct step_log *log);
+
+/**
+ * path_fpu_save() - Registers into the thread's image, unless they are there already.
+ * @machine: the machine
+ * @vcpu:    its thread runs
+ * @leaves:  it is switched out (switch_fpu()); otherwise kernel_fpu_begin() needs the registers
+ * @log:     gets the steps
+ */
+void path_fpu_save(struct machine *machine, struct vcpu *vcpu, bool leaves, struct step_log *log);
+
+/** path_return_to_user() - switch_fpu_return() of the VMM's registers. Return: as path_step(). */
+enum machine_status path_return_to_user(struct machine *machine, struct vcpu *vcpu,
+					struct step_log *log);
 
 #endif /* MODELS_PATH_H */

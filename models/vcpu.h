@@ -48,6 +48,7 @@ enum vcpu_state {
  * @trap_nm:    KVM wants #NM intercepted
  * @sync_changed: the MSR differed from fpstate.xfd at this exit's sync
  * @updated:    intercept_update has been counted for this event
+ * @unsynced:   the guest could write XFD before this exit, and no sync has run since
  */
 struct path_frame {
 	const uint8_t *atoms;
@@ -67,6 +68,7 @@ struct path_frame {
 	bool trap_nm;
 	bool sync_changed;
 	bool updated;
+	bool unsynced;
 };
 
 /**
@@ -77,6 +79,7 @@ struct path_frame {
  * @xfd_err:       guest_fpu.xfd_err, KVM's copy of the guest's IA32_XFD_ERR
  * @xfd_no_write_intercept: accesses of XFD pass through and the MSR may change unseen
  * @intercept_nm:  the exception bitmap has #NM
+ * @in_user:       the VMM's fpstate is the thread's; the guest's is not in use
  * @need_fpu_load: TIF_NEED_FPU_LOAD, the live registers are not the guest's
  * @last_cpu:      where its registers were live last (struct fpu::last_cpu)
  * @pcpu:          where its thread runs or ran last
@@ -93,6 +96,7 @@ struct vcpu {
 	uint64_t xfd_err;
 	bool xfd_no_write_intercept;
 	bool intercept_nm;
+	bool in_user;
 	bool need_fpu_load;
 	uint32_t last_cpu;
 	uint32_t pcpu;

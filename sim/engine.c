@@ -40,17 +40,14 @@ struct call {
 
 void engine_default_options(struct engine_options *options)
 {
-	const struct kernel *kernel;
-
 	*options = (struct engine_options){
 		.policy = policy_find("first-nonzero"),
+		.kernel = kernel_find("v6.19"),
 		.params = {.adaptive_writes = POLICY_ADAPTIVE_WRITES,
 			   .adaptive_exits = POLICY_ADAPTIVE_EXITS},
 		.halt_poll_us = ENGINE_HALT_POLL_US,
 		.idle_init_us = ENGINE_IDLE_INIT_US,
 	};
-	for (size_t i = 0; (kernel = kernel_at(i)); i++)
-		options->kernel = kernel;
 }
 
 /* What the run's identity covers beside policy and kernel; keys sorted, one line. */

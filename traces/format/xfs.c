@@ -92,6 +92,19 @@ static const char *directive_at(size_t index)
 	return index < NR_DIRECTIVES ? directives[index] : NULL;
 }
 
+/* The words of scenarios that a trace has not; only 'xfdsim scenario' knows what they do. */
+static bool is_scenario_word(const char *word)
+{
+	static const char *const words[] = {"kernel",     "policy",         "inject",
+					    "tasks",      "grain",          "xcr0",
+					    "fail-alloc", "adaptive-exits", "expect"};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (!strcmp(word, words[i]))
+			return true;
+	return false;
+}
+
 /* In the header both may follow. */
 static const char *opening_word_at(size_t index)
 {
@@ -122,6 +135,11 @@ static int refuse_word(struct xfs_reader *r, const char *what, const char *word,
 	char all[300] = "";
 	size_t len = 0;
 
+	if (is_scenario_word(word))
+		return REFUSE(r, err,
+			      "\"%s\" belongs to a scenario, not to a trace; 'xfdsim scenario' "
+			      "runs it",
+			      word);
 	if (nearest)
 		return REFUSE(r, err, "unknown %s \"%s\"; did you mean \"%s\"?", what,
 			      shown(word, buf), nearest);
