@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/explore.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum {
+	BLOCK_STATES = 512, /* parents a thread takes at a time */
+	ROUND_BLOCKS = 256, /* blocks between two merges; bounds the memory of successors */
+	MIN_TABLE_BITS = 16
+};
+
+/* A successor that its finder did not know. */
+struct successor {
+	struct packed packed;
+	uint64_t hash;
+	uint32_t parent;
+};
+
+/* What one block of parents gave. */
+struct block {
+	struct successor *successors;
+	size_t nr, room;
+	uint64_t nr_transitions;
+	/* First violation of each invariant here: the parent, and which of its actions. */
+	uint32_t broken;
+	uint32_t parent[NR_INVARIANTS];
+	struct action action[NR_INVARIANTS];
+	int status;
+};
+
+/*
+ * @states:  nr_words each, in order of discovery; also the queue
+ * @parents: index of each state's
+ * @table:   hash in the upper half, index + 1 in the lower; 0 is free
+ */
+struct explorer {
+	const struct explore_options *options;
+	struct explore_result *result;
+	struct world_plan plan;
+	size_t nr_words;
+	uint64_t *states;
+	uint32_t *parents;
+	uint64_t nr, room;
+	uint64_t *table;
+	unsigned int table_bits;
+	uint64_t max_states;
+	struct block blocks[ROUND_BLOCKS];
+	uint64_t begin, end; /* parents of this round */
+	_Atomic uint32_t next_block;
+	unsigned int nr_threads;
+	pthread_mutex_t start; /* held until the barriers stand */
+	pthread_barrier_t go, done;
+	bool quit;
+	struct {
+		uint32_t parent, depth;
+		struct action action;
+	} first[NR_INVARIANTS];
+};
+
+static uint64_t hash_words(const uint64_t *w, size_t nr)
+{
+	uint64_t h = 0x9e3779b97f4a7c15u;
+
+	for (size_t i = 0; i < nr; i++) {
+		h = (h ^ w[i]) * 0xff51afd7ed558ccdu;
+		h ^= h >> 32;
+	}
+	h *= 0xc4ceb9fe1a85ec53u;
+	return h ^ h >> 29;
+}
+
+static bool equal_words(const uint64_t *a, const uint64_t *b, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (a[i] != b[i])
+			return false;
+	return true;
+}
+
+/* The slot that holds this state, or the free one where it belongs. */
+static uint64_t *find_slot(const struct explorer *e, const uint64_t *w, uint64_t hash)
+{
+	uint64_t mask = (UINT64_C(1) << e->table_bits) - 1;
+	uint64_t tag = hash >> 32;
+
+	for (uint64_t i = hash & mask;; i = (i + 1) & mask) {
+		uint64_t slot = e->table[i];
+
+		if (!slot)
+			return &e->table[i];
+		if (slot >> 32 == tag &&
+		    equal_words(&e->states[((uint32_t)slot - 1) * e->nr_words], w, e->nr_words))
+			return &e->table[i];
+	}
+}
+
+/* Large, zeroed, and in huge pages where the system has them: the table is random access. */
+static void *map(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	madvise(p, bytes, MADV_HUGEPAGE);
+	return p;
+}
+
+static size_t table_bytes(unsigned int bits)
+{
+	return sizeof(uint64_t) << bits;
+}
+
+/* Twice as large, everything put in again; hashes are cheaper to make than to keep. */
+static int grow_table(struct explorer *e)
+{
+	uint64_t *old = e->table;
+	size_t old_bytes = table_bytes(e->table_bits);
+
+	e->table = map(table_bytes(e->table_bits + 1));
+	if (!e->table) {
+		e->table = old;
+		return -ENOMEM;
+	}
+	e->table_bits++;
+	for (uint64_t i = 0; i < e->nr; i++) {
+		uint64_t hash = hash_words(&e->states[i * e->nr_words], e->nr_words);
+		uint64_t mask = (UINT64_C(1) << e->table_bits) - 1, at = hash & mask;
+
+		while (e->table[at])
+			at = (at + 1) & mask;
+		e->table[at] = hash >> 32 << 32 | (i + 1);
+	}
+	munmap(old, old_bytes);
+	return 0;
+}
+
+/* Return: 1 when the memory bound is reached. */
+static int add_state(struct explorer *e, const uint64_t *w, uint64_t hash, uint32_t parent)
+{
+	uint64_t *slot = find_slot(e, w, hash);
+
+	if (*slot)
+		return 0;
+	if (e->nr == e->max_states)
+		return 1;
+	memcpy(&e->states[e->nr * e->nr_words], w, e->nr_words * sizeof(*w));
+	e->parents[e->nr] = parent;
+	*slot = hash >> 32 << 32 | (e->nr + 1);
+	e->nr++;
+	if (e->nr * 2 > UINT64_C(1) << e->table_bits)
+		return grow_table(e);
+	return 0;
+}
+
+static int keep_successor(struct block *b, const struct packed *packed, uint64_t hash,
+			  uint32_t parent)
+{
+	if (b->nr == b->room) {
+		size_t room = b->room ? b->room * 2 : 1024;
+		struct successor *more = realloc(b->successors, room * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		b->successors = more;
+		b->room = room;
+	}
+	b->successors[b->nr++] = (struct successor){*packed, hash, parent};
+	return 0;
+}
+
+static void note_broken(struct block *b, uint32_t broken, uint32_t parent, struct action action)
+{
+	broken &= ~b->broken;
+	b->broken |= broken;
+	for (int i = 0; i < NR_INVARIANTS; i++)
+		if (broken >> i & 1) {
+			b->parent[i] = parent;
+			b->action[i] = action;
+		}
+}
+
+/* All successors of one state. */
+static void expand(const struct explorer *e, struct block *b, uint32_t parent, struct world *world,
+		   struct world *next)
+{
+	const struct world_config *config = &e->options->world;
+	struct packed found[ACTION_MAX_ENABLED];
+	struct action actions[ACTION_MAX_ENABLED];
+	uint64_t hash[ACTION_MAX_ENABLED], mask = (UINT64_C(1) << e->table_bits) - 1;
+	size_t nr, nr_found = 0;
+
+	world_unpack(world, &e->plan, &e->states[parent * e->nr_words]);
+	nr = action_enabled(&world->machine, config->kinds, actions);
+	b->nr_transitions += nr;
+	for (size_t i = 0; i < nr; i++) {
+		struct step_log log = {0};
+		enum machine_status status;
+
+		world_copy(next, world);
+		status = world_act(next, actions[i], &log);
+		if (next->host.broken & ~b->broken)
+			note_broken(b, next->host.broken, parent, actions[i]);
+		if (status != MACHINE_OK)
+			continue;
+		if (!world_pack(next, &e->plan, &found[nr_found])) {
+			b->status = -ERANGE;
+			return;
+		}
+		hash[nr_found] = hash_words(found[nr_found].w, e->nr_words);
+		__builtin_prefetch(&e->table[hash[nr_found] & mask]);
+		nr_found++;
+	}
+	for (size_t i = 0; i < nr_found && !b->status; i++)
+		if (!*find_slot(e, found[i].w, hash[i]))
+			b->status = keep_successor(b, &found[i], hash[i], parent);
+}
+
+static void expand_blocks(struct explorer *e, struct world *world, struct world *next)
+{
+	uint32_t nr_blocks = (uint32_t)((e->end - e->begin + BLOCK_STATES - 1) / BLOCK_STATES);
+	uint32_t i;
+
+	while ((i = atomic_fetch_add(&e->next_block, 1)) < nr_blocks) {
+		uint64_t first = e->begin + (uint64_t)i * BLOCK_STATES;
+		uint64_t last = first + BLOCK_STATES < e->end ? first + BLOCK_STATES : e->end;
+
+		for (uint64_t state = first; state < last && !e->blocks[i].status; state++)
+			expand(e, &e->blocks[i], (uint32_t)state, world, next);
+	}
+}
+
+static void *worker(void *data)
+{
+	struct explorer *e = data;
+	struct world world, next;
+	bool quit;
+
+	world_init(&world, &e->options->world);
+	pthread_mutex_lock(&e->start);
+	quit = e->quit;
+	pthread_mutex_unlock(&e->start);
+	while (!quit) {
+		pthread_barrier_wait(&e->go);
+		if (e->quit)
+			break;
+		expand_blocks(e, &world, &next);
+		pthread_barrier_wait(&e->done);
+	}
+	return NULL;
+}
+
+static void merge_broken(struct explorer *e, const struct block *b, uint32_t depth)
+{
+	for (int i = 0; i < NR_INVARIANTS; i++) {
+		if (!(b->broken >> i & 1) || e->result->violations[i].found)
+			continue;
+		e->result->violations[i].found = true;
+		e->first[i].parent = b->parent[i];
+		e->first[i].action = b->action[i];
+		e->first[i].depth = depth;
+	}
+}
+
+/* Return: 0, 1 at the memory bound, or a negative errno. */
+static int merge_round(struct explorer *e, uint32_t depth)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < ROUND_BLOCKS; i++) {
+		struct block *b = &e->blocks[i];
+
+		merge_broken(e, b, depth);
+		e->result->nr_transitions += b->nr_transitions;
+		if (b->status && ret <= 0)
+			ret = b->status;
+		for (size_t s = 0; s < b->nr && !ret; s++) {
+			if (s + 8 < b->nr)
+				__builtin_prefetch(&e->table[b->successors[s + 8].hash &
+							     ((UINT64_C(1) << e->table_bits) - 1)]);
+			ret = add_state(e, b->successors[s].packed.w, b->successors[s].hash,
+					b->successors[s].parent);
+		}
+		b->nr = 0;
+		b->nr_transitions = 0;
+		b->broken = 0;
+		b->status = 0;
+	}
+	return ret;
+}
+
+static bool any_violation(const struct explorer *e)
+{
+	for (int i = 0; i < NR_INVARIANTS; i++)
+		if (e->result->violations[i].found)
+			return true;
+	return false;
+}
+
+static int explore_level(struct explorer *e, uint64_t begin, uint64_t end, uint32_t depth,
+			 struct world *world, struct world *next)
+{
+	for (uint64_t at = begin; at < end; at = e->end) {
+		uint64_t round = (uint64_t)BLOCK_STATES * ROUND_BLOCKS;
+		int ret;
+
+		e->begin = at;
+		e->end = end - at < round ? end : at + round;
+		atomic_store(&e->next_block, 0);
+		if (e->nr_threads > 1)
+			pthread_barrier_wait(&e->go);
+		expand_blocks(e, world, next);
+		if (e->nr_threads > 1)
+			pthread_barrier_wait(&e->done);
+		ret = merge_round(e, depth);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int explore_all(struct explorer *e, explore_progress_fn *progress, void *data)
+{
+	struct explore_result *r = e->result;
+	uint64_t begin = 0, end = e->nr;
+	struct world world, next;
+	uint32_t beyond = 0;
+	int ret = 0;
+
+	world_init(&world, &e->options->world);
+	for (r->depth = 0; begin < end; r->depth++, begin = end, end = e->nr) {
+		if (e->options->max_depth && r->depth == e->options->max_depth) {
+			r->end = EXPLORE_DEPTH;
+			break;
+		}
+		if (progress)
+			progress(data, r->depth, e->nr, end - begin);
+		ret = explore_level(e, begin, end, r->depth + 1, &world, &next);
+		if (ret) {
+			r->end = EXPLORE_MEMORY;
+			break;
+		}
+		if (any_violation(e) && beyond++ == e->options->beyond) {
+			r->end = EXPLORE_VIOLATION;
+			r->depth++;
+			break;
+		}
+	}
+	return ret < 0 ? ret : 0;
+}
+
+/*
+ * States are canonical, so their names may change from one to the next. Walk from the first
+ * state with concrete names, and take at each step the first action that leads to the
+ * canonical state wanted.
+ */
+static void concrete_path(const struct explorer *e, int invariant, struct explore_violation *v)
+{
+	const struct world_config *config = &e->options->world;
+	uint32_t chain[EXPLORE_MAX_PATH], nr = 0;
+	struct world world, next;
+
+	for (uint32_t s = e->first[invariant].parent; s && nr < EXPLORE_MAX_PATH - 1;
+	     s = e->parents[s])
+		chain[nr++] = s;
+	v->nr = 0;
+	world_init(&world, config);
+	world_init(&next, config);
+	for (uint32_t i = 0; i <= nr; i++) {
+		const uint64_t *want = i < nr ? &e->states[chain[nr - 1 - i] * e->nr_words] : NULL;
+		struct action actions[ACTION_MAX_ENABLED];
+		size_t nr_actions = action_enabled(&world.machine, config->kinds, actions);
+
+		for (size_t a = 0; a < nr_actions; a++) {
+			struct step_log log = {0};
+			struct packed packed;
+			enum machine_status status;
+
+			world_copy(&next, &world);
+			status = world_act(&next, actions[a], &log);
+			if (want ? status != MACHINE_OK || !world_pack(&next, &e->plan, &packed) ||
+					    !equal_words(packed.w, want, e->nr_words)
+				 : !(next.host.broken >> invariant & 1))
+				continue;
+			v->path[v->nr++] = actions[a];
+			world_copy(&world, &next);
+			break;
+		}
+	}
+}
+
+/* Threads that cannot be had are done without; the result is the same. */
+static void start_threads(struct explorer *e, pthread_t *threads)
+{
+	unsigned int nr = 1;
+
+	pthread_mutex_lock(&e->start);
+	while (nr < e->options->nr_threads && !pthread_create(&threads[nr], NULL, worker, e))
+		nr++;
+	if (pthread_barrier_init(&e->go, NULL, nr) || pthread_barrier_init(&e->done, NULL, nr))
+		e->quit = true;
+	e->nr_threads = nr;
+	pthread_mutex_unlock(&e->start);
+	for (unsigned int i = 1; e->quit && i < nr; i++)
+		pthread_join(threads[i], NULL);
+	if (e->quit)
+		e->nr_threads = 1;
+}
+
+static void stop_threads(struct explorer *e, const pthread_t *threads)
+{
+	if (e->quit)
+		return;
+	e->quit = true;
+	pthread_barrier_wait(&e->go);
+	for (unsigned int i = 1; i < e->nr_threads; i++)
+		pthread_join(threads[i], NULL);
+	pthread_barrier_destroy(&e->go);
+	pthread_barrier_destroy(&e->done);
+}
+
+/* How many states fit, their table at its fullest and its double while it grows included. */
+static uint64_t states_within(uint64_t bytes, size_t nr_words)
+{
+	uint64_t state = nr_words * sizeof(uint64_t) + sizeof(uint32_t);
+	uint64_t max = bytes / (state + 6 * sizeof(uint64_t));
+
+	return max < UINT32_MAX - 1 ? max : UINT32_MAX - 1;
+}
+
+static int explorer_init(struct explorer *e)
+{
+	const struct world_config *config = &e->options->world;
+	struct packed first;
+	struct world world;
+
+	world_plan_init(&e->plan, config);
+	e->nr_words = e->plan.nr_words;
+	e->max_states = states_within(e->options->memory_bytes, e->nr_words);
+	e->table_bits = MIN_TABLE_BITS;
+	e->states = map((e->max_states + 1) * e->nr_words * sizeof(uint64_t));
+	e->parents = map((e->max_states + 1) * sizeof(uint32_t));
+	e->table = map(table_bytes(e->table_bits));
+	if (!e->states || !e->parents || !e->table)
+		return -ENOMEM;
+	world_init(&world, config);
+	if (!world_pack(&world, &e->plan, &first))
+		return -ERANGE;
+	return add_state(e, first.w, hash_words(first.w, e->nr_words), 0) < 0 ? -ENOMEM : 0;
+}
+
+static void explorer_release(struct explorer *e)
+{
+	if (e->states)
+		munmap(e->states, (e->max_states + 1) * e->nr_words * sizeof(uint64_t));
+	if (e->parents)
+		munmap(e->parents, (e->max_states + 1) * sizeof(uint32_t));
+	if (e->table)
+		munmap(e->table, table_bytes(e->table_bits));
+	for (size_t i = 0; i < ROUND_BLOCKS; i++)
+		free(e->blocks[i].successors);
+}
+
+int explore(const struct explore_options *options, struct explore_result *result,
+	    explore_progress_fn *progress, void *data, struct xfd_error *err)
+{
+	struct explorer *e = calloc(1, sizeof(*e));
+	pthread_t threads[EXPLORE_MAX_THREADS];
+	int ret = -ENOMEM;
+
+	memset(result, 0, sizeof(*result));
+	if (!e)
+		return xfd_error_set(err, XFD_ERROR_SYSTEM, NULL, 0, -1, "out of memory");
+	e->options = options;
+	e->result = result;
+	ret = explorer_init(e);
+	if (!ret) {
+		pthread_mutex_init(&e->start, NULL);
+		start_threads(e, threads);
+		ret = explore_all(e, progress, data);
+		stop_threads(e, threads);
+	}
+	result->nr_states = e->nr;
+	result->bytes = e->nr * (e->nr_words * sizeof(uint64_t) + sizeof(uint32_t)) +
+			table_bytes(e->table_bits);
+	for (int i = 0; i < NR_INVARIANTS && !ret; i++)
+		if (result->violations[i].found)
+			concrete_path(e, i, &result->violations[i]);
+	explorer_release(e);
+	free(e);
+	if (ret == -ERANGE)
+		return xfd_error_set(
+			err, XFD_ERROR_INPUT, NULL, 0, -1,
+			"policy %s counts beyond 255; the checker has no room for more",
+			options->world.machine.policy->name);
+	if (ret)
+		return xfd_error_set(err, XFD_ERROR_SYSTEM, NULL, 0, -1, "out of memory");
+	return 0;
+}
