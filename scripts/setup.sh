@@ -9,6 +9,7 @@ packages="cmake ninja-build gcc libc6-dev pkg-config
 	libjs-chart.js
 	zlib1g-dev libtracecmd-dev libtraceevent-dev libtracefs-dev trace-cmd
 	sqlite3 zstd python3"
+	sqlite3 zstd python3 spin"
 
 missing=
 for package in $packages; do
