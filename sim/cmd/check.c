@@ -519,7 +519,8 @@ int cmd_check(int argc, char **argv)
 		.doc = "Explore every order of events, breadth first and step by step, and show "
 		       "for "
 		       "each invariant the shortest way to break it. A verdict is about the model "
-		       "within the bounds it names.\vExit status: 0 everything holds, 1 something "
+		       "within the bounds it names.\vExit status: 0 nothing broken as far as "
+		       "explored, 1 something "
 		       "is "
 		       "broken. Example: xfdsim check -k v5.17 --scenarios found",
 	};
