@@ -6,10 +6,8 @@ cd "$(dirname "$0")/.."
 
 packages="cmake ninja-build gcc libc6-dev pkg-config
 	libsqlite3-dev libjansson-dev libzstd-dev libxxhash-dev libsmartcols-dev libcmocka-dev
-	libjs-chart.js
-	zlib1g-dev libtracecmd-dev libtraceevent-dev libtracefs-dev trace-cmd
-	sqlite3 zstd python3"
-	sqlite3 zstd python3 spin"
+	zlib1g-dev libtracecmd-dev libtraceevent-dev libtracefs-dev libjs-chart.js
+	sqlite3 zstd python3 trace-cmd spin"
 
 missing=
 for package in $packages; do
