@@ -147,6 +147,30 @@ static void a_layout_is_read_from_every_report(void **state)
 	}
 }
 
+static void version_7_is_read_compressed_and_plain(void **state)
+{
+	const struct carries carries = {true, true, true};
+	static const char *const ways[] = {"zstd", "none"};
+	struct sched_event events[MAX_EVENTS];
+	char command[800], from[300], to[300];
+
+	(void)state;
+	snprintf(from, sizeof(from), "%s", scratch_path("layout.dat"));
+	snprintf(to, sizeof(to), "%s", scratch_path("v7.dat"));
+	write_layout(from, &layouts[4]);
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(command, sizeof(command),
+			 "trace-cmd convert -i %s -o %s --file-version 7 --compression %s "
+			 ">/dev/null 2>&1",
+			 from, to, ways[i]);
+		if (system(command)) {
+			print_message("trace-cmd is not installed or cannot convert\n");
+			skip();
+		}
+		assert_layout(events, read_all(to, events), &carries, false);
+	}
+}
+
 /* "CPU 0/KVM-4242 [000] 1.5: kvm_exit: x" as `perf script --ns` has it. */
 static void append_perf_line(FILE *out, const char *line)
 {
@@ -476,6 +500,7 @@ int main(void)
 		cmocka_unit_test(a_clock_without_nanoseconds_is_refused),
 		cmocka_unit_test(a_damaged_tracedat_is_refused),
 		cmocka_unit_test(any_damage_is_survived),
+		cmocka_unit_test(version_7_is_read_compressed_and_plain),
 		cmocka_unit_test(many_records_come_in_order_of_time),
 	};
 	enum { NR_PLAIN = sizeof(plain) / sizeof(plain[0]) };
