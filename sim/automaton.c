@@ -402,6 +402,9 @@ static int slow_event(struct automata *g, size_t k, size_t i, uint32_t id, uint3
 #define UNROLL _Pragma("GCC unroll 8")
 #endif
 
+/* Keeps compilers from working a sum out again for each run, a fifth of all instructions. */
+#define IN_A_REGISTER(pointer) __asm__("" : "+r"(pointer))
+
 /*
  * Events @from to @to through runs @first to @first + @nr. @nr and @one are constants where
  * this is inlined, so the rows of a single vCPU live in registers. Returns the number of the
@@ -423,11 +426,14 @@ walk(struct automata *g, size_t first, const size_t nr, const bool one, size_t f
 	for (size_t i = from; i < end; i++) {
 		uint32_t class = lut[codes[i]];
 		uint32_t *at = rows + (one ? 0 : (size_t)vcpus[i] * STRIDE);
+		uint64_t *column = edges + class;
 
+		IN_A_REGISTER(at);
+		IN_A_REGISTER(column);
 		UNROLL
 		for (size_t k = 0; k < nr; k++) {
 			uint32_t s = one ? row[k] : at[k];
-			uint64_t *edge = &edges[class] + s; /* the sum is not on the critical path */
+			uint64_t *edge = column + s;
 			uint64_t e = *edge;
 
 			*edge = e + EDGE_ONE;
@@ -439,6 +445,7 @@ walk(struct automata *g, size_t first, const size_t nr, const bool one, size_t f
 					break;
 				}
 				edges = g->edges;
+				column = edges + class;
 				row[k] = at[k];
 			} else if (one) {
 				row[k] = EDGE_NEXT(e);
