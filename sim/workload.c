@@ -52,7 +52,8 @@ int gen_options_field(struct gen_options *options, const char *key, const uint64
 		if (value && wide)                                                                 \
 			memcpy(&options->field, value, sizeof(options->field));                    \
 		else if (value)                                                                    \
-			memcpy(&options->field, &(uint32_t){(uint32_t)*value},                     \
+			/* Two, so that no branch reads past its end, the dead one included. */    \
+			memcpy(&options->field, (uint32_t[2]){(uint32_t)*value},                   \
 			       sizeof(options->field));                                            \
 		return 1;                                                                          \
 	}
