@@ -13,11 +13,13 @@ enum { OFF_NO, OFF_HALTED, OFF_PREEMPTED };
 
 /*
  * @now: by vCPU, its clock. @since: by pCPU, when its vCPU came; @free: by pCPU, when it was
- * left. @xfd, @cache, @stale: as last shown. @holder: by pCPU.
+ * left. @xfd, @cache, @stale: as last shown. @holder: by pCPU. @take: instead of @writer.
  */
 struct timeline {
 	const struct timeline_options *options;
 	const struct timeline_writer *writer;
+	timeline_slice_fn *take;
+	void *data;
 	struct timeline_totals *totals;
 	struct outfile *out;
 	struct machine_config config;
@@ -142,7 +144,11 @@ static void release(struct timeline *t)
 
 static int show(struct timeline *t, const struct timeline_slice *slice, struct xfd_error *err)
 {
-	return t->shown ? t->writer->slice(t->out, slice, err) : 0;
+	if (!t->shown)
+		return 0;
+	if (!t->take)
+		return t->writer->slice(t->out, slice, err);
+	return slice->track == TRACK_VCPU ? t->take(t->data, slice, err) : 0;
 }
 
 /* The time before the event: in the guest, or off. */
@@ -247,7 +253,7 @@ static int show_counters(struct timeline *t, uint32_t vcpu, uint32_t pcpu, struc
 	uint64_t at = t->now[vcpu];
 	int ret = 0;
 
-	if (!t->shown)
+	if (!t->shown || t->take)
 		return 0;
 	if (t->xfd[vcpu] != xfd)
 		ret = t->writer->counter(t->out, TRACK_VCPU_XFD, vcpu, at, xfd, err);
@@ -384,6 +390,24 @@ int timeline_write(const char *path, const struct timeline_options *options, con
 		ret = outfile_commit(t.out, err);
 	else
 		outfile_discard(t.out);
+	release(&t);
+	trace_reader_close(reader);
+	return ret;
+}
+
+int timeline_slices(const char *path, const struct timeline_options *options,
+		    timeline_slice_fn *take, void *data, struct timeline_totals *totals,
+		    struct xfd_error *err)
+{
+	struct timeline t = {.options = options, .take = take, .data = data, .totals = totals};
+	struct trace_reader *reader = NULL;
+	int ret = trace_reader_open(path, &reader, err);
+
+	*totals = (struct timeline_totals){0};
+	if (!ret)
+		ret = init(&t, trace_reader_info(reader), err);
+	if (!ret)
+		ret = take_all(&t, reader, err);
 	release(&t);
 	trace_reader_close(reader);
 	return ret;

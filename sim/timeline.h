@@ -70,6 +70,27 @@ int timeline_write(const char *path, const struct timeline_options *options, con
 		   struct timeline_totals *totals, struct xfd_error *err)
 	__attribute__((warn_unused_result));
 
+struct timeline_slice;
+
+/* Takes a slice, which is gone afterwards; a negative errno ends the replay. */
+typedef int timeline_slice_fn(void *data, const struct timeline_slice *slice,
+			      struct xfd_error *err);
+
+/**
+ * timeline_slices() - Replay a trace and hand over the vCPUs' slices instead of writing them.
+ * @path:    the trace
+ * @options: what to show; the format does not matter
+ * @take:    called for each slice, in order of the trace
+ * @data:    for @take
+ * @totals:  filled on success
+ * @err:     filled on failure
+ *
+ * Return: 0 or a negative errno.
+ */
+int timeline_slices(const char *path, const struct timeline_options *options,
+		    timeline_slice_fn *take, void *data, struct timeline_totals *totals,
+		    struct xfd_error *err) __attribute__((warn_unused_result));
+
 /* ---- between timeline.c and the formats ---- */
 
 /* Tracks; a number below TRACE_MAX_VCPUS or TRACE_MAX_PCPUS goes with each. */
