@@ -66,6 +66,37 @@ static char *options_json(const struct engine_options *o)
 	return root ? json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
 }
 
+int engine_read_options(const struct run *run, struct engine_options *o, struct xfd_error *err)
+{
+	json_auto_t *root = json_loads(run->options, 0, NULL);
+	json_int_t exits, writes, halt, idle;
+	json_t *fail, *number;
+	const char *vmm;
+	size_t i;
+
+	engine_default_options(o);
+	o->policy = policy_find(run->policy);
+	o->kernel = kernel_find(run->kernel);
+	if (!o->policy || !o->kernel ||
+	    json_unpack(root, "{sI sI so sI sI ss}", "adaptive_exits", &exits, "adaptive_writes",
+			&writes, "fail_alloc", &fail, "halt_poll_us", &halt, "idle_init_us", &idle,
+			"vmm", &vmm) ||
+	    json_array_size(fail) > ENGINE_MAX_FAIL_GROWTHS)
+		return xfd_error_set(err, XFD_ERROR_INPUT, NULL, 0, -1,
+				     "this version cannot replay policy %s, kernel %s, options %s",
+				     run->policy, run->kernel, run->options);
+	o->params.adaptive_exits = (uint32_t)exits;
+	o->params.adaptive_writes = (uint32_t)writes;
+	o->halt_poll_us = (uint64_t)halt;
+	o->idle_init_us = (uint64_t)idle;
+	o->vmm_returns = !strcmp(vmm, "return");
+	json_array_foreach(fail, i, number)
+	{
+		o->fail_growths[o->nr_fail_growths++] = (uint64_t)json_integer_value(number);
+	}
+	return 0;
+}
+
 /* Microseconds of the trace's clock; saturates, so that "never" can be said with a big number. */
 static uint64_t us_to_cycles(uint64_t us, uint64_t tsc_khz)
 {

@@ -74,6 +74,17 @@ typedef void engine_progress_fn(void *data, uint64_t done_bytes, uint64_t total_
 void engine_default_options(struct engine_options *options);
 
 /**
+ * engine_read_options() - The options of a stored run.
+ * @run:     its policy, kernel and options
+ * @options: filled
+ * @err:     filled on failure: this program knows no such policy or kernel
+ *
+ * Return: 0 or a negative errno.
+ */
+int engine_read_options(const struct run *run, struct engine_options *options,
+			struct xfd_error *err) __attribute__((warn_unused_result));
+
+/**
  * engine_machine_config() - Options in the units of a trace's clock.
  * @options: borrowed by @config
  * @info:    the trace's header
