@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/excerpt.h"
 #include "sim/section.h"
 
 /* Made by CMake from sim/page/ and from Debian's libjs-chart.js. */
@@ -139,6 +140,7 @@ static bool is_long(const char *id)
 
 static void print_group(const json_t *group, size_t g, const json_t *sections, FILE *out)
 {
+	const json_t *timeline = json_object_get(group, "timeline");
 	json_t *section;
 	size_t s;
 
@@ -153,10 +155,14 @@ static void print_group(const json_t *group, size_t g, const json_t *sections, F
 	{
 		if (json_integer_value(json_object_get(section, "group")) != (json_int_t)g)
 			continue;
-		if (is_long(text_of(section, "id")))
+		if (!strcmp(text_of(section, "id"), "timeline") && timeline) {
+			excerpt_svg(timeline, out);
 			print_folded(section, out);
-		else
+		} else if (is_long(text_of(section, "id"))) {
+			print_folded(section, out);
+		} else {
 			print_section(section, out);
+		}
 	}
 	fputs("</article>\n", out);
 }

@@ -11,12 +11,12 @@
 
 /* ---- making ---- */
 
-/* Columns are "key:name|..."; a leading ">" makes a column of numbers. */
+/* Columns are "key:name|..."; a leading ">" makes a column of numbers. NULL: just the note. */
 static json_t *new_section(json_t *sections, const char *id, int group, const char *title,
 			   const char *note, const char *columns)
 {
 	json_t *array = json_array();
-	char *copy = strdup(columns), *rest = copy, *item;
+	char *copy = columns ? strdup(columns) : NULL, *rest = copy, *item;
 	json_t *section;
 
 	while (copy && (item = strsep(&rest, "|"))) {
@@ -388,6 +388,81 @@ static void add_paths(json_t *sections, int g, const json_t *group)
 	}
 }
 
+/* What was replayed, and what the slices of each policy add up to. */
+static char *timeline_note(const json_t *timeline)
+{
+	char *text = NULL, n[TABLE_NUMBER_LEN];
+	json_t *policy;
+	size_t len, i;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		return NULL;
+	fprintf(out,
+		"Events %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT
+		" of %s, counted from 0, at typical prices; the first policy ranks first. Each "
+		"vCPU has a clock of its own, which begins with the trace.",
+		json_integer_value(json_object_get(timeline, "from")),
+		json_integer_value(json_object_get(timeline, "to")) - 1,
+		json_string_value(json_object_get(timeline, "file")));
+	json_array_foreach(json_object_get(timeline, "policies"), i, policy)
+	{
+		fprintf(out, " Under %s: %s cycles in the guest",
+			json_string_value(json_object_get(policy, "policy")),
+			table_number((uint64_t)json_integer_value(
+					     json_object_get(policy, "guest_cycles")),
+				     n));
+		fprintf(out, ", %s of overhead.",
+			table_number((uint64_t)json_integer_value(
+					     json_object_get(policy, "cost_cycles")),
+				     n));
+	}
+	fclose(out);
+	return text;
+}
+
+static void add_timeline(json_t *sections, int g, const json_t *group)
+{
+	static const char *const texts[] = {"what", "arg", "exit"};
+	const json_t *timeline = json_object_get(group, "timeline");
+	json_t *section, *policy, *slice;
+	size_t i, s;
+	char *note;
+
+	if (!timeline) {
+		new_section(sections, "timeline", g, "Event by event",
+			    "An excerpt of the trace is shown here when its file is given: add "
+			    "--timeline FILE.",
+			    NULL);
+		return;
+	}
+	note = timeline_note(timeline);
+	section = new_section(sections, "timeline", g, "Event by event", note ? note : "",
+			      "policy:policy|>event:event|>vcpu:vCPU|>start:at "
+			      "cycle|what:what|arg:argument"
+			      "|exit:VM-exit|>cycles:cycles|steps:steps");
+	free(note);
+	json_array_foreach(json_object_get(timeline, "policies"), i, policy)
+	{
+		json_array_foreach(json_object_get(policy, "slices"), s, slice)
+		{
+			json_t *row = new_row(section);
+
+			add_text(row, policy, "policy");
+			if (json_is_null(json_object_get(slice, "event")))
+				add_text(row, slice, "event");
+			else
+				add_number(row, slice, "event");
+			add_number(row, slice, "vcpu");
+			add_number(row, slice, "start");
+			for (size_t n = 0; n < sizeof(texts) / sizeof(texts[0]); n++)
+				add_text(row, slice, texts[n]);
+			add_number(row, slice, "cycles");
+			add_text(row, slice, "steps");
+		}
+	}
+}
+
 static void add_traces(json_t *sections, const json_t *doc)
 {
 	json_t *section = new_section(
@@ -503,6 +578,7 @@ json_t *sections_json(const json_t *doc)
 		add_latency(sections, (int)g, group, "vm_exit", "How long a VM-exit takes");
 		add_steps(sections, (int)g, doc, group);
 		add_paths(sections, (int)g, group);
+		add_timeline(sections, (int)g, group);
 	}
 	add_prices(sections, doc);
 	add_profile(sections, doc);
@@ -516,6 +592,11 @@ static const char *text_of(const json_t *object, const char *key)
 	const char *text = json_string_value(json_object_get(object, key));
 
 	return text ? text : "";
+}
+
+static bool has_table(const json_t *section)
+{
+	return json_array_size(json_object_get(section, "columns"));
 }
 
 void section_wrap(const char *text, FILE *out)
@@ -555,6 +636,10 @@ void section_text(const json_t *section, FILE *out)
 	fclose(list);
 	fprintf(out, "\n%s\n", text_of(section, "title"));
 	section_wrap(text_of(section, "note"), out);
+	if (!has_table(section)) {
+		free(names);
+		return;
+	}
 	fputc('\n', out);
 	table = table_new(names);
 	json_array_foreach(json_object_get(section, "rows"), i, row)
@@ -588,7 +673,10 @@ void section_markdown(const json_t *section, FILE *out)
 	markdown_cell(text_of(section, "title"), out);
 	fputs("\n\n", out);
 	markdown_cell(text_of(section, "note"), out);
-	fputs("\n\n|", out);
+	fputc('\n', out);
+	if (!has_table(section))
+		return;
+	fputs("\n|", out);
 	json_array_foreach(json_object_get(section, "columns"), i, column)
 	{
 		fprintf(out, " %s |", text_of(column, "name"));
@@ -675,7 +763,10 @@ void section_html(const json_t *section, FILE *out)
 		snprintf(id + strlen(id), sizeof(id) - strlen(id), "-%" JSON_INTEGER_FORMAT, group);
 	fprintf(out, "<p class=\"note\" id=\"%s-note\">", id);
 	section_escape(text_of(section, "note"), out);
-	fputs("</p>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"", out);
+	fputs("</p>\n", out);
+	if (!has_table(section))
+		return;
+	fputs("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"", out);
 	section_escape(text_of(section, "title"), out);
 	fprintf(out, "\"><table id=\"%s\" aria-describedby=\"%s-note\">\n", id, id);
 	fputs("<thead><tr>", out);

@@ -159,6 +159,39 @@ def check_latency(table, policy, db, run, which):
         check(int(row[key]) == want, "%s of run %d: %s, not %d" % (key, run, row[key], want))
 
 
+def check_timeline(page, tables, doc, xfdsim):
+    """The excerpt: drawing and table have the same slices, and they cost what explain says."""
+    check("lanes" in page and page.count("<svg") == 1, "one trace's timeline is drawn")
+    check("timeline" not in doc["groups"][1] and page.count("add --timeline FILE") == 1,
+          "the other says how to get one")
+    timeline = doc["groups"][0]["timeline"]
+    check([p["policy"] for p in timeline["policies"]]
+          == [doc["groups"][0]["policies"][0]["policy"], "always-intercept"], "two policies")
+    check((timeline["from"], timeline["to"]) == (4, 44), "40 events from the first write of 0")
+    drawn = [int(n) for n in re.findall(r'<rect class="\w+" data-cycles="(\d+)"', page)]
+    check(drawn == [int(r["cycles"]) for r in tables["timeline-0"]], "drawn as in the table")
+    check(drawn == [s["cycles"] for p in timeline["policies"] for s in p["slices"]],
+          "drawn as in the document")
+    price = {r["step"]: int(r["typical"]) for r in tables["profile"]}
+    for policy in timeline["policies"]:
+        rows = [r for r in tables["timeline-0"] if r["policy"] == policy["policy"]]
+        events = [(int(r["event"]), int(r["cycles"]), r["steps"]) for r in rows if r["event"]]
+        for _, cycles, steps in events:
+            check(cycles == sum(price[s] for s in steps.split()), "%s costs %d" % (steps, cycles))
+        check([n for n, _, _ in events] == list(range(4, 44)), "each event once")
+        check(sum(c for _, c, _ in events) == policy["cost_cycles"], "events add up")
+        guest = sum(int(r["cycles"]) for r in rows if r["what"] == "guest")
+        check(guest == policy["guest_cycles"], "guest slices add up")
+        said = subprocess.run([xfdsim, "explain", "plain.xfs", "-p", policy["policy"], "--from",
+                               "4", "--to", "44", "-o", "explain.txt"], check=True,
+                              stdout=subprocess.PIPE).stdout.decode()
+        check(said == "explain.txt: 40 events, %d cycles in the guest, %d cycles of overhead\n"
+              % (policy["guest_cycles"], policy["cost_cycles"]), "as explain: " + said)
+        with open("explain.txt") as f:
+            lines = re.findall(r"^ *(\d+) +\d+ v\d+ +.* (\d+)(?:: (.*))?$", f.read(), re.M)
+        check([(int(n), int(c), s) for n, c, s in lines] == events, "line by line as explain")
+
+
 def check_other_formats(doc, tables):
     with open("report.json") as f:
         check(json.load(f)["groups"] == doc["groups"], "--json is the page's document")
@@ -267,7 +300,7 @@ def main():
     write_trace("plain.xfs", 60, 20)
     write_trace(HOSTILE, 30, 70)
     subprocess.run([xfdsim, "compare", "plain.xfs", HOSTILE, "-o", "/dev/null"], check=True)
-    subprocess.run([xfdsim, "report", "--draws", "20000", "--html", "report.html",
+    subprocess.run([xfdsim, "report", "--draws", "20000", "--timeline", "plain.xfs", "--html", "report.html",
                     "--csv=report.csv", "--json=report.json", "--markdown=report.md"], check=True)
     with open("report.html") as f:
         page = f.read()
@@ -276,6 +309,7 @@ def main():
     doc = json.loads(re.search(r'id="data">(.*?)</script>', page, re.S).group(1))
     check_page(page, parsed, doc)
     check_numbers(parsed.tables, doc, sqlite3.connect("xfdsim.db"))
+    check_timeline(page, parsed.tables, doc, xfdsim)
     check_other_formats(doc, parsed.tables)
     check_commands(doc, xfdsim)
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser",

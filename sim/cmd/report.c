@@ -5,6 +5,7 @@
 
 #include "sim/analysis.h"
 #include "sim/cli.h"
+#include "sim/excerpt.h"
 #include "sim/page.h"
 #include "sim/plot.h"
 #include "sim/results.h"
@@ -19,7 +20,9 @@ enum {
 	OPT_HTML,
 	OPT_CSV,
 	OPT_JSON,
-	OPT_MARKDOWN
+	OPT_MARKDOWN,
+	OPT_TIMELINE,
+	OPT_TIMELINE_FROM
 };
 
 enum format { HTML, CSV, JSON, MARKDOWN, NR_FORMATS };
@@ -31,6 +34,9 @@ struct args {
 	struct result_filter filter;
 	struct analysis_options options;
 	const char *file[NR_FORMATS];
+	const char *timelines[MAX_TRACES];
+	size_t nr_timelines;
+	uint64_t timeline_from;
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -63,6 +69,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_MARKDOWN:
 		args->file[key - OPT_HTML] = arg ? arg : "-";
 		return 0;
+	case OPT_TIMELINE:
+		if (!strcmp(arg, "-"))
+			cli_usage(state, "--timeline reads its file more than once: no pipe");
+		if (args->nr_timelines == MAX_TRACES)
+			cli_usage(state, "at most %d traces at a time", MAX_TRACES);
+		args->timelines[args->nr_timelines++] = arg;
+		return 0;
+	case OPT_TIMELINE_FROM:
+		args->timeline_from = cli_number(state, "--timeline-from", arg, 0, INT64_MAX);
+		return 0;
 	case ARGP_KEY_ARG:
 		if (args->filter.nr_traces == MAX_TRACES)
 			cli_usage(state, "at most %d traces at a time", MAX_TRACES);
@@ -70,6 +86,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_END:
 		args->filter.traces = args->traces;
+		if (args->timeline_from != EXCERPT_DEFAULT && !args->nr_timelines)
+			cli_usage(state, "--timeline-from wants --timeline FILE");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -99,6 +117,12 @@ static json_t *commands_json(const struct args *args, const json_t *doc)
 		fputs(" --kernel ", out);
 		cli_shell_word(out, args->filter.kernel);
 	}
+	for (size_t i = 0; i < args->nr_timelines; i++) {
+		fputs(" --timeline ", out);
+		cli_shell_word(out, args->timelines[i]);
+	}
+	if (args->timeline_from != EXCERPT_DEFAULT)
+		fprintf(out, " --timeline-from %" PRIu64, args->timeline_from);
 	for (size_t i = 0; i < args->filter.nr_traces; i++) {
 		fputc(' ', out);
 		cli_shell_word(out, args->filter.traces[i]);
@@ -131,7 +155,8 @@ static void print_text(const json_t *doc, const json_t *sections, FILE *out)
 
 			if (json_integer_value(json_object_get(section, "group")) ==
 				    (json_int_t)g &&
-			    strcmp(id, "steps") && strcmp(id, "pairs") && strcmp(id, "paths"))
+			    strcmp(id, "steps") && strcmp(id, "pairs") && strcmp(id, "paths") &&
+			    (strcmp(id, "timeline") || json_object_get(group, "timeline")))
 				section_text(section, out);
 		}
 	}
@@ -218,6 +243,17 @@ static int write_all(const struct args *args, json_t *doc)
 	return any ? status : write_format(NR_FORMATS, NULL, doc, sections, commands);
 }
 
+static int add_excerpts(const struct args *args, const struct results *results,
+			const struct cost_profile *profile, json_t *doc, struct xfd_error *err)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < args->nr_timelines && !ret; i++)
+		ret = excerpt_add(doc, args->timelines[i], args->timeline_from, results, profile,
+				  err);
+	return ret;
+}
+
 static int report(const struct args *args, struct store *store, const struct cost_profile *profile,
 		  struct xfd_error *err)
 {
@@ -230,7 +266,8 @@ static int report(const struct args *args, struct store *store, const struct cos
 	if (!results.nr_groups)
 		xfd_error_set(err, XFD_ERROR_INPUT, args->db, 0, -1,
 			      "no such run in the database; 'xfdsim compare TRACE' stores runs");
-	if (!results.nr_groups || analysis_json(&results, profile, &args->options, &doc, err))
+	if (!results.nr_groups || analysis_json(&results, profile, &args->options, &doc, err) ||
+	    add_excerpts(args, &results, profile, doc, err))
 		status = cli_fail(err);
 	else
 		status = write_all(args, doc);
@@ -246,6 +283,10 @@ int cmd_report(int argc, char **argv)
 		{"csv", OPT_CSV, "FILE", OPTION_ARG_OPTIONAL, "Write every number as CSV", 1},
 		{"json", OPT_JSON, "FILE", OPTION_ARG_OPTIONAL, "Write the analysis as JSON", 1},
 		{"markdown", OPT_MARKDOWN, "FILE", OPTION_ARG_OPTIONAL, "Write Markdown", 1},
+		{"timeline", OPT_TIMELINE, "FILE", 0,
+		 "Show an excerpt of this trace event by event; may be given for each trace", 1},
+		{"timeline-from", OPT_TIMELINE_FROM, "N", 0,
+		 "... from event N on (from the first XFD write of 0)", 1},
 		{"profile", 'c', "NAME|FILE", 0, "Cost profile (spr); see 'xfdsim profiles'", 2},
 		{"kernel", 'k', "NAME", 0, "Only runs of this kernel variant", 2},
 		{"draws", OPT_DRAWS, "N", 0, "Draw so many price lists (1000000)", 2},
@@ -271,6 +312,7 @@ int cmd_report(int argc, char **argv)
 		.db = "xfdsim.db",
 		.profile = PROFILE_DEFAULT,
 		.options = {.draws = UNCERTAINTY_DEFAULT_DRAWS, .seed = 1, .threads = 1},
+		.timeline_from = EXCERPT_DEFAULT,
 	};
 	struct cost_profile *profile = NULL;
 	struct store *store = NULL;
@@ -278,6 +320,11 @@ int cmd_report(int argc, char **argv)
 	int status;
 
 	cli_parse(&argp, argc, argv, &args);
+	for (size_t i = 0; i < args.nr_timelines * NR_FORMATS; i++) {
+		status = cli_refuse_same(args.file[i % NR_FORMATS], args.timelines[i / NR_FORMATS]);
+		if (status)
+			return status;
+	}
 	if (profile_load(args.profile, &profile, &err) ||
 	    store_open_existing(args.db, &store, &err))
 		status = cli_fail(&err);
