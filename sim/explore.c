@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "sim/moves.h"
+
 enum {
 	BLOCK_STATES = 512, /* parents a thread takes at a time */
 	ROUND_BLOCKS = 256, /* blocks between two merges; bounds the memory of successors */
@@ -52,6 +54,8 @@ struct explorer {
 	struct block blocks[ROUND_BLOCKS];
 	uint64_t begin, end; /* parents of this round */
 	_Atomic uint32_t next_block;
+	struct moves *moves[EXPLORE_MAX_THREADS]; /* the first is this thread's */
+	_Atomic uint32_t next_worker;
 	unsigned int nr_threads;
 	pthread_mutex_t start; /* held until the barriers stand */
 	pthread_barrier_t go, done;
@@ -186,32 +190,31 @@ static void note_broken(struct block *b, uint32_t broken, uint32_t parent, struc
 }
 
 /* All successors of one state. */
-static void expand(const struct explorer *e, struct block *b, uint32_t parent, struct world *world,
-		   struct world *next)
+static void expand(const struct explorer *e, struct block *b, uint32_t parent, struct moves *moves)
 {
-	const struct world_config *config = &e->options->world;
-	struct packed found[ACTION_MAX_ENABLED];
-	struct action actions[ACTION_MAX_ENABLED];
 	uint64_t hash[ACTION_MAX_ENABLED], mask = (UINT64_C(1) << e->table_bits) - 1;
-	size_t nr, nr_found = 0;
+	struct packed found[ACTION_MAX_ENABLED];
+	struct choice choices[ACTION_MAX_ENABLED];
+	struct world_parts parts;
+	size_t nr_found = 0;
+	int nr;
 
-	world_unpack(world, &e->plan, &e->states[parent * e->nr_words]);
-	nr = action_enabled(&world->machine, config->kinds, actions);
-	b->nr_transitions += nr;
-	for (size_t i = 0; i < nr; i++) {
-		struct step_log log = {0};
-		enum machine_status status;
+	world_unpack_parts(&parts, &e->plan, &e->states[parent * e->nr_words]);
+	nr = moves_list(moves, &parts, choices);
+	if (nr < 0) {
+		b->status = nr;
+		return;
+	}
+	b->nr_transitions += (uint64_t)nr;
+	for (int i = 0; i < nr; i++) {
+		struct world_parts next = parts;
 
-		world_copy(next, world);
-		status = world_act(next, actions[i], &log);
-		if (next->host.broken & ~b->broken)
-			note_broken(b, next->host.broken, parent, actions[i]);
-		if (status != MACHINE_OK)
+		if (choices[i].broken & ~b->broken)
+			note_broken(b, choices[i].broken, parent, choices[i].move->action);
+		if (choices[i].move->dead)
 			continue;
-		if (!world_pack(next, &e->plan, &found[nr_found])) {
-			b->status = -ERANGE;
-			return;
-		}
+		moves_apply(&next, &choices[i]);
+		world_pack_parts(&next, &e->plan, &found[nr_found]);
 		hash[nr_found] = hash_words(found[nr_found].w, e->nr_words);
 		__builtin_prefetch(&e->table[hash[nr_found] & mask]);
 		nr_found++;
@@ -221,7 +224,7 @@ static void expand(const struct explorer *e, struct block *b, uint32_t parent, s
 			b->status = keep_successor(b, &found[i], hash[i], parent);
 }
 
-static void expand_blocks(struct explorer *e, struct world *world, struct world *next)
+static void expand_blocks(struct explorer *e, struct moves *moves)
 {
 	uint32_t nr_blocks = (uint32_t)((e->end - e->begin + BLOCK_STATES - 1) / BLOCK_STATES);
 	uint32_t i;
@@ -231,17 +234,16 @@ static void expand_blocks(struct explorer *e, struct world *world, struct world 
 		uint64_t last = first + BLOCK_STATES < e->end ? first + BLOCK_STATES : e->end;
 
 		for (uint64_t state = first; state < last && !e->blocks[i].status; state++)
-			expand(e, &e->blocks[i], (uint32_t)state, world, next);
+			expand(e, &e->blocks[i], (uint32_t)state, moves);
 	}
 }
 
 static void *worker(void *data)
 {
 	struct explorer *e = data;
-	struct world world, next;
+	struct moves *moves = e->moves[atomic_fetch_add(&e->next_worker, 1)];
 	bool quit;
 
-	world_init(&world, &e->options->world);
 	pthread_mutex_lock(&e->start);
 	quit = e->quit;
 	pthread_mutex_unlock(&e->start);
@@ -249,7 +251,7 @@ static void *worker(void *data)
 		pthread_barrier_wait(&e->go);
 		if (e->quit)
 			break;
-		expand_blocks(e, &world, &next);
+		expand_blocks(e, moves);
 		pthread_barrier_wait(&e->done);
 	}
 	return NULL;
@@ -302,8 +304,7 @@ static bool any_violation(const struct explorer *e)
 	return false;
 }
 
-static int explore_level(struct explorer *e, uint64_t begin, uint64_t end, uint32_t depth,
-			 struct world *world, struct world *next)
+static int explore_level(struct explorer *e, uint64_t begin, uint64_t end, uint32_t depth)
 {
 	for (uint64_t at = begin; at < end; at = e->end) {
 		uint64_t round = (uint64_t)BLOCK_STATES * ROUND_BLOCKS;
@@ -314,7 +315,7 @@ static int explore_level(struct explorer *e, uint64_t begin, uint64_t end, uint3
 		atomic_store(&e->next_block, 0);
 		if (e->nr_threads > 1)
 			pthread_barrier_wait(&e->go);
-		expand_blocks(e, world, next);
+		expand_blocks(e, e->moves[0]);
 		if (e->nr_threads > 1)
 			pthread_barrier_wait(&e->done);
 		ret = merge_round(e, depth);
@@ -328,11 +329,9 @@ static int explore_all(struct explorer *e, explore_progress_fn *progress, void *
 {
 	struct explore_result *r = e->result;
 	uint64_t begin = 0, end = e->nr;
-	struct world world, next;
 	uint32_t beyond = 0;
 	int ret = 0;
 
-	world_init(&world, &e->options->world);
 	for (r->depth = 0; begin < end; r->depth++, begin = end, end = e->nr) {
 		if (e->options->max_depth && r->depth == e->options->max_depth) {
 			r->end = EXPLORE_DEPTH;
@@ -340,7 +339,7 @@ static int explore_all(struct explorer *e, explore_progress_fn *progress, void *
 		}
 		if (progress)
 			progress(data, r->depth, e->nr, end - begin);
-		ret = explore_level(e, begin, end, r->depth + 1, &world, &next);
+		ret = explore_level(e, begin, end, r->depth + 1);
 		if (ret) {
 			r->end = EXPLORE_MEMORY;
 			break;
@@ -448,6 +447,12 @@ static int explorer_init(struct explorer *e)
 	e->table = map(table_bytes(e->table_bits));
 	if (!e->states || !e->parents || !e->table)
 		return -ENOMEM;
+	for (unsigned int i = 0; i < e->options->nr_threads && i < EXPLORE_MAX_THREADS; i++) {
+		e->moves[i] = moves_new(&e->plan);
+		if (!e->moves[i])
+			return -ENOMEM;
+	}
+	atomic_store(&e->next_worker, 1);
 	world_init(&world, config);
 	if (!world_pack(&world, &e->plan, &first))
 		return -ERANGE;
@@ -464,6 +469,8 @@ static void explorer_release(struct explorer *e)
 		munmap(e->table, table_bytes(e->table_bits));
 	for (size_t i = 0; i < ROUND_BLOCKS; i++)
 		free(e->blocks[i].successors);
+	for (size_t i = 0; i < EXPLORE_MAX_THREADS; i++)
+		moves_free(e->moves[i]);
 }
 
 int explore(const struct explore_options *options, struct explore_result *result,

@@ -131,14 +131,10 @@ static inline uint32_t unpack_thread(uint64_t packed)
 					: host_task_thread((uint32_t)packed - 1 - HOST_MAX_VCPUS);
 }
 
-/* Where a thread's registers may still be found valid; nowhere else is last_cpu looked at. */
-static uint64_t pack_last_cpu(const struct world *w, uint32_t thread, bool need_fpu_load,
-			      uint32_t last_cpu)
+/* Nobody looks at where live registers were last. */
+static uint64_t pack_last_cpu(bool need_fpu_load, uint32_t last_cpu)
 {
-	if (!need_fpu_load || last_cpu == CPU_NONE)
-		return NO_CPU;
-	return w->host.online[last_cpu] && w->pcpus[last_cpu].fpregs_owner == thread ? last_cpu
-										     : NO_CPU;
+	return need_fpu_load && last_cpu != CPU_NONE ? last_cpu : NO_CPU;
 }
 
 static bool in_guest(const struct vcpu *v)
@@ -163,7 +159,7 @@ static uint64_t pack_vcpu(const struct world *w, const struct world_plan *plan, 
 		    !config->machine.kernel->put_missing;
 	struct bits b = {0};
 
-	put(&b, LAST_CPU_BITS, pack_last_cpu(w, id, v->need_fpu_load, v->last_cpu));
+	put(&b, LAST_CPU_BITS, pack_last_cpu(v->need_fpu_load, v->last_cpu));
 	put(&b, 2, sync_overwrites(config, v) ? 0 : pack_xfd(v->fpstate.xfd));
 	put(&b, 1, v->fpstate.bv_tiles && !live);
 	put(&b, 1, fpstate_has_tiles_room(&v->fpstate));
@@ -186,49 +182,19 @@ static uint64_t pack_vcpu(const struct world *w, const struct world_plan *plan, 
 	return b.word;
 }
 
-/* Are these the registers of somebody who will look at them? */
-static bool owner_counts(const struct world *w, uint32_t cpu)
-{
-	uint32_t owner = w->pcpus[cpu].fpregs_owner;
-	const struct task *task;
-
-	if (owner == THREAD_NONE)
-		return false;
-	if (owner < w->machine.nr_vcpus)
-		return w->vcpus[owner].need_fpu_load ? w->vcpus[owner].last_cpu == cpu
-						     : w->host.running[cpu] == owner;
-	task = &w->host.tasks[UINT32_MAX - 1 - owner];
-	return task->need_fpu_load ? task->last_cpu == cpu : w->host.running[cpu] == owner;
-}
-
-static bool runs_live(const struct world *w, uint32_t cpu)
-{
-	uint32_t thread = w->host.running[cpu];
-
-	if (thread == THREAD_NONE)
-		return false;
-	return thread < w->machine.nr_vcpus ? !w->vcpus[thread].need_fpu_load
-					    : !w->host.tasks[UINT32_MAX - 1 - thread].need_fpu_load;
-}
-
 static uint64_t pack_pcpu(const struct world *w, const struct world_config *config, uint32_t cpu)
 {
 	const struct pcpu *p = &w->pcpus[cpu];
-	uint32_t thread = w->host.running[cpu], owner = p->fpregs_owner;
+	uint32_t thread = w->host.running[cpu];
 	bool tiles = p->xinuse_tiles, online = w->host.online[cpu];
 	bool stale = thread < w->machine.nr_vcpus && sync_overwrites(config, &w->vcpus[thread]);
 	struct bits b = {0};
 
-	if (!owner_counts(w, cpu) && !config->machine.kernel->ignores_last_cpu)
-		owner = THREAD_NONE;
-	if (owner == THREAD_NONE && !runs_live(w, cpu) &&
-	    !config->machine.kernel->restore_keeps_tiles)
-		tiles = false;
 	put(&b, 2, online ? pack_xfd(p->msr_xfd) : 0);
 	put(&b, 1, online && p->msr_xfd_err);
 	put(&b, 2, stale ? 0 : pack_xfd(p->xfd_state));
 	put(&b, 1, online && tiles);
-	put(&b, 4, online ? pack_thread(owner) : 0);
+	put(&b, 4, online ? pack_thread(p->fpregs_owner) : 0);
 	put(&b, 4, online && tiles ? pack_thread(w->host.tile_owner[cpu]) : 0);
 	put(&b, 4, pack_thread(thread));
 	put(&b, 1, online);
@@ -240,20 +206,85 @@ static uint64_t pack_task(const struct world *w, uint32_t id)
 	const struct task *t = &w->host.tasks[id];
 	struct bits b = {0};
 
-	put(&b, LAST_CPU_BITS,
-	    pack_last_cpu(w, host_task_thread(id), t->need_fpu_load, t->last_cpu));
+	put(&b, LAST_CPU_BITS, pack_last_cpu(t->need_fpu_load, t->last_cpu));
 	put(&b, 1, t->need_fpu_load);
 	put(&b, 1, t->in_signal);
 	put(&b, 1, t->bv_tiles);
 	return b.word;
 }
 
-/* The parts of a packed world before they are put together. */
-struct parts {
-	uint64_t vcpu[HOST_MAX_VCPUS];
-	uint64_t pcpu[HOST_MAX_PCPUS];
-	uint64_t task[HOST_MAX_TASKS];
+/* Fields of parts that other parts refer to; as pack_vcpu(), pack_pcpu() and pack_task() put. */
+enum {
+	VCPU_NEED_LOAD = 12,
+	TASK_NEED_LOAD = 3,
+	PCPU_TILES = 5,
+	PCPU_OWNER = 6,
+	PCPU_TILE_OWNER = 10,
+	PCPU_RUNNING = 14,
+	PCPU_ONLINE = 18
 };
+
+static inline uint64_t thread_field(uint64_t pcpu, unsigned int at)
+{
+	return pcpu >> at & 15;
+}
+
+uint32_t world_part_running(uint64_t pcpu)
+{
+	return (uint32_t)thread_field(pcpu, PCPU_RUNNING);
+}
+
+bool world_part_online(uint64_t pcpu)
+{
+	return pcpu >> PCPU_ONLINE & 1;
+}
+
+bool world_part_stopped(uint64_t vcpu)
+{
+	return vcpu >> (VCPU_NEED_LOAD + 1) & 1;
+}
+
+static inline bool needs_load(const struct world_parts *parts, uint64_t code)
+{
+	return parts->thread[code] >> (code > HOST_MAX_VCPUS ? TASK_NEED_LOAD : VCPU_NEED_LOAD) & 1;
+}
+
+/* Where a thread's registers may still be found valid; nowhere else is last_cpu looked at. */
+static inline void settle_thread(struct world_parts *parts, uint32_t code)
+{
+	uint64_t last_cpu = parts->thread[code] & 7;
+
+	if (last_cpu != NO_CPU && thread_field(parts->pcpu[last_cpu], PCPU_OWNER) != code)
+		parts->thread[code] |= NO_CPU;
+}
+
+/* Are these the registers of somebody who will look at them? If not, nobody owns them. */
+static inline void settle_pcpu(struct world_parts *parts, const struct kernel *kernel, uint32_t cpu)
+{
+	uint64_t part = parts->pcpu[cpu];
+	uint64_t owner = thread_field(part, PCPU_OWNER), running = world_part_running(part);
+	bool counts = owner && (needs_load(parts, owner) ? (parts->thread[owner] & 7) == cpu
+							 : running == owner);
+
+	if (!counts && !kernel->ignores_last_cpu) {
+		part &= ~(UINT64_C(15) << PCPU_OWNER);
+		owner = 0;
+	}
+	if (!owner && !(running && !needs_load(parts, running)) && !kernel->restore_keeps_tiles)
+		part &= ~(UINT64_C(15) << PCPU_TILE_OWNER | UINT64_C(1) << PCPU_TILES);
+	parts->pcpu[cpu] = part;
+}
+
+/* What one part says of another may mean nothing any more; such things pack as one. */
+static inline void settle(struct world_parts *parts, const struct world_config *config)
+{
+	for (uint32_t i = 0; i < config->nr_vcpus; i++)
+		settle_thread(parts, 1 + i);
+	for (uint32_t i = 0; i < config->nr_tasks; i++)
+		settle_thread(parts, 1 + HOST_MAX_VCPUS + i);
+	for (uint32_t i = 0; i < config->nr_pcpus; i++)
+		settle_pcpu(parts, config->machine.kernel, i);
+}
 
 static inline uint64_t rename_cpu(uint64_t part, const struct world_renaming *r)
 {
@@ -262,22 +293,21 @@ static inline uint64_t rename_cpu(uint64_t part, const struct world_renaming *r)
 
 static inline uint64_t rename_threads(uint64_t pcpu, const uint8_t code[16])
 {
-	const unsigned int owner = 6, tile_owner = 10, running = 14;
-	uint64_t kept = pcpu & ~(UINT64_C(0xfff) << owner);
+	uint64_t kept = pcpu & ~(UINT64_C(0xfff) << PCPU_OWNER);
 
-	return kept | (uint64_t)code[pcpu >> owner & 15] << owner |
-	       (uint64_t)code[pcpu >> tile_owner & 15] << tile_owner |
-	       (uint64_t)code[pcpu >> running & 15] << running;
+	return kept | (uint64_t)code[thread_field(pcpu, PCPU_OWNER)] << PCPU_OWNER |
+	       (uint64_t)code[thread_field(pcpu, PCPU_TILE_OWNER)] << PCPU_TILE_OWNER |
+	       (uint64_t)code[thread_field(pcpu, PCPU_RUNNING)] << PCPU_RUNNING;
 }
 
-static void assemble(const struct parts *parts, const struct world_plan *plan,
-		     const struct world_renaming *r, uint64_t perm, uint64_t *w)
+static inline void assemble(const struct world_parts *parts, const struct world_plan *plan,
+			    const struct world_renaming *r, uint64_t *w)
 {
 	const struct world_config *config = plan->config;
 	uint64_t *pcpus = w + config->nr_vcpus;
 
 	for (uint32_t i = 0; i < config->nr_vcpus; i++)
-		w[i] = rename_cpu(parts->vcpu[r->vcpu_from[i]], r);
+		w[i] = rename_cpu(parts->thread[1 + r->vcpu_from[i]], r);
 	for (size_t i = 0; i < (config->nr_pcpus + 1) / 2; i++)
 		pcpus[i] = 0;
 	for (uint32_t i = 0; i < config->nr_pcpus; i++)
@@ -285,10 +315,26 @@ static void assemble(const struct parts *parts, const struct world_plan *plan,
 					 << r->pcpu[i] % 2 * PCPU_BITS;
 	for (uint32_t i = 0; i < config->nr_tasks; i++)
 		pcpus[0] |=
-			rename_cpu(parts->task[i], r)
+			rename_cpu(parts->thread[1 + HOST_MAX_VCPUS + i], r)
 			<< (TASKS_AT +
 			    (r->thread[1 + HOST_MAX_VCPUS + i] - 1 - HOST_MAX_VCPUS) * TASK_BITS);
-	pcpus[0] |= perm << (TASKS_AT + HOST_MAX_TASKS * TASK_BITS);
+	pcpus[0] |= parts->perm << (TASKS_AT + HOST_MAX_TASKS * TASK_BITS);
+}
+
+/* The first renaming changes nothing, and most worlds are packed by it alone. */
+static inline void assemble_plain(const struct world_parts *parts,
+				  const struct world_config *config, uint64_t *w)
+{
+	uint64_t *pcpus = w + config->nr_vcpus;
+
+	for (uint32_t i = 0; i < config->nr_vcpus; i++)
+		w[i] = parts->thread[1 + i];
+	for (uint32_t i = 0; i < config->nr_pcpus; i += 2)
+		pcpus[i / 2] = parts->pcpu[i] |
+			       (i + 1 < config->nr_pcpus ? parts->pcpu[i + 1] << PCPU_BITS : 0);
+	for (uint32_t i = 0; i < config->nr_tasks; i++)
+		pcpus[0] |= parts->thread[1 + HOST_MAX_VCPUS + i] << (TASKS_AT + i * TASK_BITS);
+	pcpus[0] |= parts->perm << (TASKS_AT + HOST_MAX_TASKS * TASK_BITS);
 }
 
 static bool words_less(const uint64_t *a, const uint64_t *b, size_t nr)
@@ -375,31 +421,50 @@ static bool fits(const struct world *world, const struct world_config *config)
 	return true;
 }
 
-bool world_pack(const struct world *world, const struct world_plan *plan, struct packed *packed)
+bool world_take_apart(const struct world *world, const struct world_plan *plan,
+		      struct world_parts *parts)
 {
 	const struct world_config *config = plan->config;
-	struct packed candidate;
-	struct parts parts;
 
 	if (!fits(world, config))
 		return false;
+	parts->thread[0] = 0;
 	for (uint32_t i = 0; i < config->nr_vcpus; i++)
-		parts.vcpu[i] = pack_vcpu(world, plan, i);
-	for (uint32_t i = 0; i < config->nr_pcpus; i++)
-		parts.pcpu[i] = pack_pcpu(world, config, i);
+		parts->thread[1 + i] = pack_vcpu(world, plan, i);
 	for (uint32_t i = 0; i < config->nr_tasks; i++)
-		parts.task[i] = pack_task(world, i);
-	assemble(&parts, plan, &plan->renamings[0], world->host.perm, packed->w);
+		parts->thread[1 + HOST_MAX_VCPUS + i] = pack_task(world, i);
+	for (uint32_t i = 0; i < config->nr_pcpus; i++)
+		parts->pcpu[i] = pack_pcpu(world, config, i);
+	parts->perm = world->host.perm;
+	return true;
+}
+
+void world_pack_parts(struct world_parts *parts, const struct world_plan *plan,
+		      struct packed *packed)
+{
+	struct packed candidate;
+
+	settle(parts, plan->config);
+	assemble_plain(parts, plan->config, packed->w);
 	for (uint32_t i = 1; i < plan->nr_renamings; i++) {
 		const struct world_renaming *r = &plan->renamings[i];
 
 		/* Most lose by the first word. */
-		if (rename_cpu(parts.vcpu[r->vcpu_from[0]], r) > packed->w[0])
+		if (rename_cpu(parts->thread[1 + r->vcpu_from[0]], r) > packed->w[0])
 			continue;
-		assemble(&parts, plan, r, world->host.perm, candidate.w);
+		assemble(parts, plan, r, candidate.w);
 		if (words_less(candidate.w, packed->w, plan->nr_words))
 			memcpy(packed->w, candidate.w, plan->nr_words * sizeof(uint64_t));
 	}
+}
+
+bool world_pack(const struct world *world, const struct world_plan *plan, struct packed *packed)
+{
+	struct world_parts parts;
+
+	if (!world_take_apart(world, plan, &parts))
+		return false;
+	world_pack_parts(&parts, plan, packed);
 	return true;
 }
 
@@ -466,16 +531,33 @@ static void unpack_pcpu(struct world *w, uint32_t cpu, uint64_t part)
 		w->vcpus[running].last_cpu = cpu;
 }
 
-void world_unpack(struct world *w, const struct world_plan *plan, const uint64_t *words)
+void world_unpack_parts(struct world_parts *parts, const struct world_plan *plan,
+			const uint64_t *words)
 {
 	const struct world_config *config = plan->config;
 	const uint64_t *pcpus = words + config->nr_vcpus;
 
-	w->host.perm = (unsigned int)(pcpus[0] >> (TASKS_AT + HOST_MAX_TASKS * TASK_BITS));
+	parts->thread[0] = 0;
 	for (uint32_t i = 0; i < config->nr_vcpus; i++)
-		unpack_vcpu(w, plan, i, words[i]);
+		parts->thread[1 + i] = words[i];
+	for (uint32_t i = 0; i < config->nr_tasks; i++)
+		parts->thread[1 + HOST_MAX_VCPUS + i] =
+			pcpus[0] >> (TASKS_AT + i * TASK_BITS) & ((1u << TASK_BITS) - 1);
+	for (uint32_t i = 0; i < config->nr_pcpus; i++)
+		parts->pcpu[i] = pcpus[i / 2] >> i % 2 * PCPU_BITS & ((1u << PCPU_BITS) - 1);
+	parts->perm = pcpus[0] >> (TASKS_AT + HOST_MAX_TASKS * TASK_BITS);
+}
+
+void world_put_together(struct world *w, const struct world_plan *plan,
+			const struct world_parts *parts)
+{
+	const struct world_config *config = plan->config;
+
+	w->host.perm = (unsigned int)parts->perm;
+	for (uint32_t i = 0; i < config->nr_vcpus; i++)
+		unpack_vcpu(w, plan, i, parts->thread[1 + i]);
 	for (uint32_t i = 0; i < config->nr_tasks; i++) {
-		struct bits b = {.word = pcpus[0], .at = TASKS_AT + i * TASK_BITS};
+		struct bits b = {.word = parts->thread[1 + HOST_MAX_VCPUS + i]};
 		struct task *t = &w->host.tasks[i];
 
 		t->last_cpu = unpack_cpu(get(&b, LAST_CPU_BITS));
@@ -484,6 +566,13 @@ void world_unpack(struct world *w, const struct world_plan *plan, const uint64_t
 		t->bv_tiles = get(&b, 1);
 	}
 	for (uint32_t i = 0; i < config->nr_pcpus; i++)
-		unpack_pcpu(w, i,
-			    pcpus[i / 2] >> i % 2 * PCPU_BITS & ((UINT64_C(1) << PCPU_BITS) - 1));
+		unpack_pcpu(w, i, parts->pcpu[i]);
+}
+
+void world_unpack(struct world *world, const struct world_plan *plan, const uint64_t *words)
+{
+	struct world_parts parts;
+
+	world_unpack_parts(&parts, plan, words);
+	world_put_together(world, plan, &parts);
 }

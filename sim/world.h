@@ -88,6 +88,18 @@ struct packed {
 };
 
 /**
+ * struct world_parts - A packed world before its parts share words.
+ * @thread: by code of a thread: 1 to 4 a vCPU's, 5 to 8 a task; [0] is nobody and 0
+ * @pcpu:   by number
+ * @perm:   struct host::perm
+ */
+struct world_parts {
+	uint64_t thread[1 + HOST_MAX_VCPUS + HOST_MAX_TASKS];
+	uint64_t pcpu[HOST_MAX_PCPUS];
+	uint64_t perm;
+};
+
+/**
  * world_config_init() - Defaults: 2 vCPUs, 2 pCPUs, tasks N and A, symmetry.
  * @config: filled; kinds are every group's but those of world_default_kinds()
  * @kernel: borrowed
@@ -120,6 +132,36 @@ bool world_pack(const struct world *world, const struct world_plan *plan, struct
 
 /** world_unpack() - The inverse; @world was made by world_init() with the same config. */
 void world_unpack(struct world *world, const struct world_plan *plan, const uint64_t *words);
+
+/**
+ * world_take_apart() - The first half of world_pack(): a part depends on what it is a part of.
+ *
+ * What one part says of another is as it is; world_pack_parts() forgets what means nothing.
+ * Return: as world_pack().
+ */
+bool world_take_apart(const struct world *world, const struct world_plan *plan,
+		      struct world_parts *parts) __attribute__((warn_unused_result));
+
+/** world_put_together() - The inverse; @world was made by world_init(). */
+void world_put_together(struct world *world, const struct world_plan *plan,
+			const struct world_parts *parts);
+
+/** world_pack_parts() - The second half of world_pack(); @parts change. */
+void world_pack_parts(struct world_parts *parts, const struct world_plan *plan,
+		      struct packed *packed);
+
+/** world_unpack_parts() - The inverse. */
+void world_unpack_parts(struct world_parts *parts, const struct world_plan *plan,
+			const uint64_t *words);
+
+/** world_part_running() - Who runs on this pCPU. Return: the code of a thread, 0 nobody. */
+uint32_t world_part_running(uint64_t pcpu);
+
+/** world_part_online() - Is this pCPU online? */
+bool world_part_online(uint64_t pcpu);
+
+/** world_part_stopped() - Has this vCPU been destroyed? */
+bool world_part_stopped(uint64_t vcpu);
 
 /**
  * world_act() - One action, and every invariant checked after it.
