@@ -275,15 +275,20 @@ static inline void settle_pcpu(struct world_parts *parts, const struct kernel *k
 	parts->pcpu[cpu] = part;
 }
 
+/* How many of each; by value, so that loops over a constant one unroll. */
+struct shape {
+	uint32_t vcpus, pcpus, tasks;
+};
+
 /* What one part says of another may mean nothing any more; such things pack as one. */
-static inline void settle(struct world_parts *parts, const struct world_config *config)
+static inline void settle(struct world_parts *parts, const struct kernel *kernel, struct shape n)
 {
-	for (uint32_t i = 0; i < config->nr_vcpus; i++)
+	for (uint32_t i = 0; i < n.vcpus; i++)
 		settle_thread(parts, 1 + i);
-	for (uint32_t i = 0; i < config->nr_tasks; i++)
+	for (uint32_t i = 0; i < n.tasks; i++)
 		settle_thread(parts, 1 + HOST_MAX_VCPUS + i);
-	for (uint32_t i = 0; i < config->nr_pcpus; i++)
-		settle_pcpu(parts, config->machine.kernel, i);
+	for (uint32_t i = 0; i < n.pcpus; i++)
+		settle_pcpu(parts, kernel, i);
 }
 
 static inline uint64_t rename_cpu(uint64_t part, const struct world_renaming *r)
@@ -300,20 +305,19 @@ static inline uint64_t rename_threads(uint64_t pcpu, const uint8_t code[16])
 	       (uint64_t)code[thread_field(pcpu, PCPU_RUNNING)] << PCPU_RUNNING;
 }
 
-static inline void assemble(const struct world_parts *parts, const struct world_plan *plan,
-			    const struct world_renaming *r, uint64_t *w)
+static inline void assemble(const struct world_parts *parts, const struct world_renaming *r,
+			    struct shape n, uint64_t *w)
 {
-	const struct world_config *config = plan->config;
-	uint64_t *pcpus = w + config->nr_vcpus;
+	uint64_t *pcpus = w + n.vcpus;
 
-	for (uint32_t i = 0; i < config->nr_vcpus; i++)
+	for (uint32_t i = 0; i < n.vcpus; i++)
 		w[i] = rename_cpu(parts->thread[1 + r->vcpu_from[i]], r);
-	for (size_t i = 0; i < (config->nr_pcpus + 1) / 2; i++)
+	for (size_t i = 0; i < (n.pcpus + 1) / 2; i++)
 		pcpus[i] = 0;
-	for (uint32_t i = 0; i < config->nr_pcpus; i++)
+	for (uint32_t i = 0; i < n.pcpus; i++)
 		pcpus[r->pcpu[i] / 2] |= rename_threads(parts->pcpu[i], r->thread)
 					 << r->pcpu[i] % 2 * PCPU_BITS;
-	for (uint32_t i = 0; i < config->nr_tasks; i++)
+	for (uint32_t i = 0; i < n.tasks; i++)
 		pcpus[0] |=
 			rename_cpu(parts->thread[1 + HOST_MAX_VCPUS + i], r)
 			<< (TASKS_AT +
@@ -322,22 +326,21 @@ static inline void assemble(const struct world_parts *parts, const struct world_
 }
 
 /* The first renaming changes nothing, and most worlds are packed by it alone. */
-static inline void assemble_plain(const struct world_parts *parts,
-				  const struct world_config *config, uint64_t *w)
+static inline void assemble_plain(const struct world_parts *parts, struct shape n, uint64_t *w)
 {
-	uint64_t *pcpus = w + config->nr_vcpus;
+	uint64_t *pcpus = w + n.vcpus;
 
-	for (uint32_t i = 0; i < config->nr_vcpus; i++)
+	for (uint32_t i = 0; i < n.vcpus; i++)
 		w[i] = parts->thread[1 + i];
-	for (uint32_t i = 0; i < config->nr_pcpus; i += 2)
-		pcpus[i / 2] = parts->pcpu[i] |
-			       (i + 1 < config->nr_pcpus ? parts->pcpu[i + 1] << PCPU_BITS : 0);
-	for (uint32_t i = 0; i < config->nr_tasks; i++)
+	for (uint32_t i = 0; i < n.pcpus; i += 2)
+		pcpus[i / 2] =
+			parts->pcpu[i] | (i + 1 < n.pcpus ? parts->pcpu[i + 1] << PCPU_BITS : 0);
+	for (uint32_t i = 0; i < n.tasks; i++)
 		pcpus[0] |= parts->thread[1 + HOST_MAX_VCPUS + i] << (TASKS_AT + i * TASK_BITS);
 	pcpus[0] |= parts->perm << (TASKS_AT + HOST_MAX_TASKS * TASK_BITS);
 }
 
-static bool words_less(const uint64_t *a, const uint64_t *b, size_t nr)
+static inline bool words_less(const uint64_t *a, const uint64_t *b, size_t nr)
 {
 	for (size_t i = 0; i < nr; i++)
 		if (a[i] != b[i])
@@ -439,23 +442,38 @@ bool world_take_apart(const struct world *world, const struct world_plan *plan,
 	return true;
 }
 
-void world_pack_parts(struct world_parts *parts, const struct world_plan *plan,
-		      struct packed *packed)
+static inline __attribute__((always_inline)) void
+pack_parts(struct world_parts *parts, const struct world_plan *plan, struct shape n, uint64_t *w)
 {
-	struct packed candidate;
+	const size_t nr_words = n.vcpus + (n.pcpus + 1) / 2;
+	uint64_t candidate[WORLD_MAX_WORDS];
 
-	settle(parts, plan->config);
-	assemble_plain(parts, plan->config, packed->w);
+	settle(parts, plan->config->machine.kernel, n);
+	assemble_plain(parts, n, w);
 	for (uint32_t i = 1; i < plan->nr_renamings; i++) {
 		const struct world_renaming *r = &plan->renamings[i];
 
 		/* Most lose by the first word. */
-		if (rename_cpu(parts->thread[1 + r->vcpu_from[0]], r) > packed->w[0])
+		if (rename_cpu(parts->thread[1 + r->vcpu_from[0]], r) > w[0])
 			continue;
-		assemble(parts, plan, r, candidate.w);
-		if (words_less(candidate.w, packed->w, plan->nr_words))
-			memcpy(packed->w, candidate.w, plan->nr_words * sizeof(uint64_t));
+		assemble(parts, r, n, candidate);
+		if (words_less(candidate, w, nr_words))
+			memcpy(w, candidate, nr_words * sizeof(*w));
 	}
+}
+
+void world_pack_parts(struct world_parts *parts, const struct world_plan *plan,
+		      struct packed *packed)
+{
+	const struct world_config *config = plan->config;
+
+	/* The default, unrolled. */
+	if (config->nr_vcpus == 2 && config->nr_pcpus == 2 && config->nr_tasks == 2)
+		pack_parts(parts, plan, (struct shape){2, 2, 2}, packed->w);
+	else
+		pack_parts(parts, plan,
+			   (struct shape){config->nr_vcpus, config->nr_pcpus, config->nr_tasks},
+			   packed->w);
 }
 
 bool world_pack(const struct world *world, const struct world_plan *plan, struct packed *packed)
