@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sim/moves.h"
 #include "sim/scenario.h"
 
 static struct explore_result result;
@@ -379,6 +380,72 @@ static void packing_forgets_nothing_that_matters(void **state)
 	}
 }
 
+/* A kept move gives the world, and breaks the invariants, that the models give. */
+static void moves_say_what_the_models_say(void **state)
+{
+	static const char *const kernels[] = {"v1", "v5.17", "v6.19", "fixed"};
+	static struct world_plan plan;
+	uint64_t random = 88172645463325252u;
+
+	(void)state;
+	for (size_t row = 0; row < 4; row++) {
+		struct scenario_setup setup;
+		struct world world, next;
+		struct moves *moves;
+
+		setup_init(&setup, kernels[row], "adaptive", NULL, 2, 2);
+		setup.config.kinds = (UINT32_C(1) << NR_ACTION_KINDS) - 1;
+		world_plan_init(&plan, &setup.config);
+		moves = moves_new(&plan);
+		assert_non_null(moves);
+		world_init(&world, &setup.config);
+		for (int step = 0; step < 5000; step++) {
+			struct action actions[ACTION_MAX_ENABLED];
+			struct choice choices[ACTION_MAX_ENABLED];
+			struct world_parts parts;
+			struct packed packed, other;
+			size_t nr, chosen;
+
+			assert_true(world_pack(&world, &plan, &packed));
+			world_unpack(&world, &plan, packed.w);
+			world_unpack_parts(&parts, &plan, packed.w);
+			nr = action_enabled(&world.machine, setup.config.kinds, actions);
+			assert_int_equal(moves_list(moves, &parts, choices), nr);
+			random = random * 6364136223846793005u + 1442695040888963407u;
+			chosen = (random >> 33) % nr;
+			for (size_t i = 0; i < nr; i++) {
+				struct world_parts after = parts;
+				struct step_log log = {0};
+				enum machine_status status;
+
+				world_copy(&next, &world);
+				status = world_act(&next, actions[i], &log);
+				assert_memory_equal(&choices[i].move->action, &actions[i],
+						    sizeof(actions[i]));
+				assert_int_equal(choices[i].move->dead, status != MACHINE_OK);
+				world.host.broken = 0;
+				invariant_check(&world.machine);
+				if (!world.host.broken)
+					assert_int_equal(choices[i].broken, next.host.broken);
+				if (status != MACHINE_OK)
+					continue;
+				moves_apply(&after, &choices[i]);
+				world_pack_parts(&after, &plan, &packed);
+				assert_true(world_pack(&next, &plan, &other));
+				assert_memory_equal(packed.w, other.w,
+						    plan.nr_words * sizeof(uint64_t));
+			}
+			{
+				struct step_log log = {0};
+
+				if (world_act(&world, actions[chosen], &log) != MACHINE_OK)
+					world_init(&world, &setup.config);
+			}
+		}
+		moves_free(moves);
+	}
+}
+
 static void memory_is_a_bound(void **state)
 {
 	struct scenario_setup setup;
@@ -409,6 +476,7 @@ int main(void)
 		cmocka_unit_test(symmetry_changes_no_verdict_and_no_length),
 		cmocka_unit_test(threads_change_nothing),
 		cmocka_unit_test(packing_forgets_nothing_that_matters),
+		cmocka_unit_test(moves_say_what_the_models_say),
 		cmocka_unit_test(memory_is_a_bound),
 	};
 
