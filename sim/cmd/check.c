@@ -104,6 +104,9 @@ static void plant(struct argp_state *state, struct args *args)
 	for (size_t i = 0; i < args->nr_bugs; i++) {
 		const char *near = nearest_name(args->bugs[i], bug_name_at);
 
+		if (!strcmp(args->bugs[i], "perm_drops_bits") &&
+		    !(args->setup.config.kinds >> ACTION_req_perm & 1))
+			cli_warn("perm_drops_bits needs --events +perm, which is not in the default");
 		if (!scenario_plant(&args->setup, args->bugs[i]))
 			continue;
 		if (near)

@@ -85,6 +85,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!args->nr_traces)
 			cli_usage(state, "which trace?");
+		if (args->limit_ppm && !args->baseline)
+			cli_usage(state, "--max-regression needs a --baseline to measure against");
+		if (args->baseline && *args->baseline &&
+		    !args->baseline[strspn(args->baseline, "0123456789")] && args->nr_policies != 1)
+			cli_usage(state, "--baseline RUN weighs one policy: name it with -p");
 		if (args->optimum && args->run.options.nr_fail_growths)
 			cli_usage(state, "--optimum is no bound where growths fail");
 		for (size_t i = 0; args->optimum && i < args->nr_traces; i++)

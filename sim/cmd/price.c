@@ -172,8 +172,11 @@ static int price(const struct args *args, struct store *store, struct xfd_error 
 		results_release(&results);
 		return status;
 	}
-	if (!results.nr_groups)
-		cli_warn("%s has no such run", args->db);
+	if (!results.nr_groups) {
+		xfd_error_set(err, XFD_ERROR_INPUT, args->db, 0, -1,
+			      "no such run in the database; 'xfdsim compare TRACE' stores runs");
+		status = cli_fail(err);
+	}
 	table = args->json ? NULL
 			   : table_new(">run|trace|kernel|policy|profile|>low|>typical|>high|>of "
 				       "guest time");

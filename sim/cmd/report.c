@@ -276,6 +276,27 @@ static int report(const struct args *args, struct store *store, const struct cos
 	return status;
 }
 
+/* No output over the database, over a trace that is named, or over another output. */
+static int check_outputs(const struct args *args)
+{
+	for (int i = 0; i < NR_FORMATS; i++) {
+		int status = cli_refuse_same(args->file[i], args->db);
+
+		for (size_t t = 0; t < args->filter.nr_traces && !status; t++)
+			status = cli_refuse_same(args->file[i], args->filter.traces[t]);
+		for (int j = 0; j < i && !status; j++)
+			if (args->file[i] && args->file[j] && !strcmp(args->file[i], args->file[j])) {
+				fprintf(stderr, "xfdsim: two documents cannot both go to %s\n",
+					strcmp(args->file[i], "-") ? args->file[i]
+								   : "standard output");
+				status = XFDSIM_USAGE;
+			}
+		if (status)
+			return status;
+	}
+	return XFDSIM_OK;
+}
+
 int cmd_report(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
@@ -325,6 +346,9 @@ int cmd_report(int argc, char **argv)
 		if (status)
 			return status;
 	}
+	status = check_outputs(&args);
+	if (status)
+		return status;
 	if (profile_load(args.profile, &profile, &err) ||
 	    store_open_existing(args.db, &store, &err))
 		status = cli_fail(&err);
