@@ -23,11 +23,11 @@
 #include <stdint.h>
 
 /* x87, SSE, AVX, the AVX-512 trio, PKRU, AMX: all user state of the part. */
-#define XFEATURE_MASK_USER_ALL      UINT64_C(0x602e7)
+#define XFEATURE_MASK_USER_ALL     UINT64_C(0x602e7)
 /* What a Linux kernel puts into every fpstate: all but the dynamic XTILEDATA. */
-#define XFEATURE_MASK_USER_DEFAULT  UINT64_C(0x202e7)
+#define XFEATURE_MASK_USER_DEFAULT UINT64_C(0x202e7)
 /* What a guest whose CPUID has no AMX may put into XCR0. */
-#define XFEATURE_MASK_USER_NO_AMX   UINT64_C(0x2e7)
+#define XFEATURE_MASK_USER_NO_AMX  UINT64_C(0x2e7)
 
 /**
  * struct xstate_component - One row of CPUID leaf 0xD.

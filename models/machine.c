@@ -110,12 +110,14 @@ const char *machine_status_text(enum machine_status status)
 	static const char *const texts[] = {
 		[MACHINE_OK] = "fine",
 		[MACHINE_SKIPPED] = "the vCPU has stopped",
-		[MACHINE_NOT_RUNNING] = "the vCPU is not in the guest; a wake or resume must come first",
+		[MACHINE_NOT_RUNNING] =
+			"the vCPU is not in the guest; a wake or resume must come first",
 		[MACHINE_NOT_HALTED] = "the vCPU is not halted, so it cannot wake",
 		[MACHINE_NOT_OUT] = "the vCPU is not switched out, so it cannot resume",
 		[MACHINE_NO_PCPU] = "there is no such pCPU",
 		[MACHINE_PCPU_HELD] = "another vCPU holds that pCPU",
-		[MACHINE_HOST_NM] = "XRSTORS raises #NM in the host: the image has tiles while XFD is armed",
+		[MACHINE_HOST_NM] =
+			"XRSTORS raises #NM in the host: the image has tiles while XFD is armed",
 	};
 
 	return texts[status];

@@ -17,22 +17,22 @@ static const struct {
 	uint32_t msr;
 	unsigned int open;
 } possible_passthrough[] = {
-	{0x48, 0},                      /* SPEC_CTRL: at the first non-zero write */
-	{0x49, 0},                      /* PRED_CMD */
-	{0x10b, 0},                     /* FLUSH_CMD */
-	{0x10, MSR_TYPE_R},             /* TSC */
-	{0xc0000100, MSR_TYPE_RW},      /* FS_BASE */
-	{0xc0000101, MSR_TYPE_RW},      /* GS_BASE */
-	{0xc0000102, MSR_TYPE_RW},      /* KERNEL_GS_BASE */
-	{MSR_IA32_XFD, 0},              /* what this project is about */
-	{MSR_IA32_XFD_ERR, 0},          /* reads, once CPUID has XFD */
-	{0x174, MSR_TYPE_RW},           /* SYSENTER_CS */
-	{0x175, MSR_TYPE_RW},           /* SYSENTER_ESP */
-	{0x176, MSR_TYPE_RW},           /* SYSENTER_EIP */
-	{0x660, 0},                     /* CORE_C1_RES: only with KVM_CAP_X86_DISABLE_EXITS */
-	{0x3fc, 0},                     /* CORE_C3_RESIDENCY, the same */
-	{0x3fd, 0},                     /* CORE_C6_RESIDENCY, the same */
-	{0x3fe, 0},                     /* CORE_C7_RESIDENCY, the same */
+	{0x48, 0},                 /* SPEC_CTRL: at the first non-zero write */
+	{0x49, 0},                 /* PRED_CMD */
+	{0x10b, 0},                /* FLUSH_CMD */
+	{0x10, MSR_TYPE_R},        /* TSC */
+	{0xc0000100, MSR_TYPE_RW}, /* FS_BASE */
+	{0xc0000101, MSR_TYPE_RW}, /* GS_BASE */
+	{0xc0000102, MSR_TYPE_RW}, /* KERNEL_GS_BASE */
+	{MSR_IA32_XFD, 0},         /* what this project is about */
+	{MSR_IA32_XFD_ERR, 0},     /* reads, once CPUID has XFD */
+	{0x174, MSR_TYPE_RW},      /* SYSENTER_CS */
+	{0x175, MSR_TYPE_RW},      /* SYSENTER_ESP */
+	{0x176, MSR_TYPE_RW},      /* SYSENTER_EIP */
+	{0x660, 0},                /* CORE_C1_RES: only with KVM_CAP_X86_DISABLE_EXITS */
+	{0x3fc, 0},                /* CORE_C3_RESIDENCY, the same */
+	{0x3fd, 0},                /* CORE_C6_RESIDENCY, the same */
+	{0x3fe, 0},                /* CORE_C7_RESIDENCY, the same */
 };
 
 enum { NR_POSSIBLE = sizeof(possible_passthrough) / sizeof(possible_passthrough[0]) };

@@ -40,10 +40,7 @@ struct policy_params {
  * direct one, 50 cycles s for a sync (profile spr, typical): 1890 / 50, rounded up. That is
  * the ski-rental threshold against an optimum that can only act when the host has control.
  */
-enum {
-	POLICY_ADAPTIVE_WRITES = 1,
-	POLICY_ADAPTIVE_EXITS = 38
-};
+enum { POLICY_ADAPTIVE_WRITES = 1, POLICY_ADAPTIVE_EXITS = 38 };
 
 /**
  * struct policy_state - A policy's own few bits, one per vCPU; zero at creation.
@@ -95,7 +92,8 @@ struct xfd_policy {
 	const char *upstream_in;
 	const char *unsafe_in;
 	bool at_creation;
-	enum policy_verdict (*arrives)(struct policy_state *state, const struct policy_params *params,
+	enum policy_verdict (*arrives)(struct policy_state *state,
+				       const struct policy_params *params,
 				       const struct xfd_write *write);
 	enum policy_verdict (*accepted)(struct policy_state *state,
 					const struct policy_params *params,

@@ -21,7 +21,8 @@ enum step {
 };
 
 enum {
-	/* Longest path today is 37 steps (a growing WRMSR); 64 leaves room and fits a cache line. */
+	/* Longest path today is 37 steps (a growing WRMSR); 64 leaves room and fits a cache line.
+	 */
 	STEP_LOG_MAX = 63
 };
 

@@ -6,8 +6,8 @@
 const char *vcpu_state_name(enum vcpu_state state)
 {
 	static const char *const names[] = {
-		[VCPU_GUEST] = "guest",         [VCPU_POLLING] = "polling",
-		[VCPU_HALTED] = "halted",       [VCPU_PREEMPTED] = "preempted",
+		[VCPU_GUEST] = "guest",     [VCPU_POLLING] = "polling",
+		[VCPU_HALTED] = "halted",   [VCPU_PREEMPTED] = "preempted",
 		[VCPU_STOPPED] = "stopped",
 	};
 

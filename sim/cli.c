@@ -43,8 +43,9 @@ uint64_t cli_number(struct argp_state *state, const char *what, const char *text
 	/* 010 is ten to some and eight to others; and nobody means 30 digits. */
 	if (errno || len > 30 || !isxdigit((unsigned char)digits[0]) || *end ||
 	    (!hex && digits[0] == '0' && len > 1) || value < min || value > max)
-		cli_usage(state, "%s wants a whole number from %" PRIu64 " to %" PRIu64 ", not '%s'",
-			   what, min, max, text);
+		cli_usage(state,
+			  "%s wants a whole number from %" PRIu64 " to %" PRIu64 ", not '%s'", what,
+			  min, max, text);
 	return value;
 }
 
@@ -182,7 +183,8 @@ static const struct argp_option run_options[] = {
 	{"adaptive-exits", OPT_ADAPTIVE_EXITS, "N", 0,
 	 "adaptive intercepts again after N VM-exits without a write (38)", 1},
 	{"engine", OPT_ENGINE, "automaton|reference", 0,
-	 "How to replay: with the compiled automaton, or every event through the model; results are "
+	 "How to replay: with the compiled automaton, or every event through the model; results "
+	 "are "
 	 "the same (automaton)",
 	 2},
 	{"profile", 'c', "NAME|FILE", 0, "Cost profile (spr); see 'xfdsim profiles'", 2},
@@ -239,7 +241,7 @@ static void parse_fail_alloc(struct argp_state *state, struct engine_options *o,
 			cli_usage(state, "--fail-alloc wants ascending numbers");
 		if (o->nr_fail_growths == ENGINE_MAX_FAIL_GROWTHS)
 			cli_usage(state, "--fail-alloc takes at most %d numbers",
-				   ENGINE_MAX_FAIL_GROWTHS);
+				  ENGINE_MAX_FAIL_GROWTHS);
 		o->fail_growths[o->nr_fail_growths++] = n;
 	}
 }
@@ -314,8 +316,10 @@ void cli_warn_states(const struct run *runs, size_t nr)
 {
 	for (size_t i = 0; i < nr; i++)
 		if (runs[i].overflowed)
-			cli_warn("%s has more than %" PRIu32 " states with these options, so most of its "
-				 "replay was done by the reference engine: slower, the result is the same",
+			cli_warn("%s has more than %" PRIu32
+				 " states with these options, so most of its "
+				 "replay was done by the reference engine: slower, the result is "
+				 "the same",
 				 runs[i].policy, runs[i].states);
 }
 
@@ -382,8 +386,8 @@ int cli_refuse_same(const char *output, const char *input)
 	if (!output || !input || stat(output, &a) || stat(input, &b) || !S_ISREG(a.st_mode) ||
 	    a.st_dev != b.st_dev || a.st_ino != b.st_ino)
 		return XFDSIM_OK;
-	fprintf(stderr, "xfdsim: -o %s would replace %s, which it is made from or stored in\n", output,
-		input);
+	fprintf(stderr, "xfdsim: -o %s would replace %s, which it is made from or stored in\n",
+		output, input);
 	return XFDSIM_USAGE;
 }
 
@@ -462,9 +466,9 @@ json_t *cli_trace_json(const char *path, const struct engine_trace *trace)
 	const struct trace_info *info = &trace->info;
 	json_t *provenance = json_loads(info->provenance, 0, NULL);
 
-	return json_pack("{so ss so so si si sb so}", "file", cli_text(path), "hash", trace->hash, "events",
-			 cli_uint(trace->nr_events), "tsc_khz", cli_uint(info->tsc_khz), "vcpus",
-			 (int)info->nr_vcpus, "pcpus", (int)info->nr_pcpus, "armed_start",
+	return json_pack("{so ss so so si si sb so}", "file", cli_text(path), "hash", trace->hash,
+			 "events", cli_uint(trace->nr_events), "tsc_khz", cli_uint(info->tsc_khz),
+			 "vcpus", (int)info->nr_vcpus, "pcpus", (int)info->nr_pcpus, "armed_start",
 			 (int)info->armed_start, "provenance",
 			 provenance ? provenance : json_object());
 }
@@ -478,11 +482,10 @@ static json_t *paths_json(const struct ledger *ledger)
 		const struct path_count *path = &ledger->paths[i];
 		const char *reason = exit_reason_name(path->exit_reason);
 
-		json_array_append_new(paths,
-				      json_pack("{ss ss? ss so}", "event", event_name(path->kind),
-						"exit", reason, "steps",
-						path_text(&path->steps, text), "count",
-						cli_uint(path->count)));
+		json_array_append_new(paths, json_pack("{ss ss? ss so}", "event",
+						       event_name(path->kind), "exit", reason,
+						       "steps", path_text(&path->steps, text),
+						       "count", cli_uint(path->count)));
 	}
 	return paths;
 }
@@ -501,20 +504,19 @@ json_t *cli_ledger_json(const struct run *run)
 	for (uint32_t i = 0; i < l->nr_vcpus; i++) {
 		const struct vcpu_final *v = &l->vcpus[i];
 
-		json_array_append_new(
-			vcpus, json_pack("{si ss sb sb si so so}", "vcpu", (int)i, "state", v->state,
-					 "intercept_xfd", (int)v->intercept_xfd, "intercept_nm",
-					 (int)v->intercept_nm, "fpstate_bytes",
-					 (int)v->fpstate_bytes, "xfd", hex(v->xfd), "xfd_err",
-					 hex(v->xfd_err)));
+		json_array_append_new(vcpus,
+				      json_pack("{si ss sb sb si so so}", "vcpu", (int)i, "state",
+						v->state, "intercept_xfd", (int)v->intercept_xfd,
+						"intercept_nm", (int)v->intercept_nm,
+						"fpstate_bytes", (int)v->fpstate_bytes, "xfd",
+						hex(v->xfd), "xfd_err", hex(v->xfd_err)));
 	}
-	return json_pack("{ss ss so so so so so so so so so so so so}", "policy", run->policy,
-			 "kernel", run->kernel, "options", json_loads(run->options, 0, NULL),
-			 "steps", steps, "exits", exits, "guest_cycles",
-			 cli_uint(l->step_count[STEP_guest_run]), "xfd_exits",
-			 cli_uint(l->xfd_exits), "xfd_writes", cli_uint(l->xfd_writes), "events",
-			 cli_uint(l->nr_events), "events_skipped", cli_uint(l->nr_skipped),
-			 "fpstate_bytes", cli_uint(l->fpstate_bytes), "fpstate_high_water_bytes",
-			 cli_uint(l->fpstate_high_water_bytes), "vcpus", vcpus, "paths",
-			 paths_json(l));
+	return json_pack(
+		"{ss ss so so so so so so so so so so so so}", "policy", run->policy, "kernel",
+		run->kernel, "options", json_loads(run->options, 0, NULL), "steps", steps, "exits",
+		exits, "guest_cycles", cli_uint(l->step_count[STEP_guest_run]), "xfd_exits",
+		cli_uint(l->xfd_exits), "xfd_writes", cli_uint(l->xfd_writes), "events",
+		cli_uint(l->nr_events), "events_skipped", cli_uint(l->nr_skipped), "fpstate_bytes",
+		cli_uint(l->fpstate_bytes), "fpstate_high_water_bytes",
+		cli_uint(l->fpstate_high_water_bytes), "vcpus", vcpus, "paths", paths_json(l));
 }

@@ -143,8 +143,9 @@ int compare_runs(const struct run *runs, size_t nr, const struct cost_profile *p
 					    &row->overhead_cycles[column]);
 		if (ret || price_parts(profile, row)) {
 			comparison_release(c);
-			return xfd_error_set(err, XFD_ERROR_INPUT, profile->name, 0, -1,
-					     "the trace costs more than 2^64 cycles at these prices");
+			return xfd_error_set(
+				err, XFD_ERROR_INPUT, profile->name, 0, -1,
+				"the trace costs more than 2^64 cycles at these prices");
 		}
 	}
 	rank(c->rows, nr);
@@ -178,7 +179,7 @@ uint64_t compare_per_second(uint64_t cycles, uint64_t guest_cycles, uint64_t tra
 
 	if (!guest_cycles)
 		return 0;
-	per_second = (long double)cycles * (long double)(trace_khz * 1000) /
-		     (long double)guest_cycles;
+	per_second =
+		(long double)cycles * (long double)(trace_khz * 1000) / (long double)guest_cycles;
 	return per_second < (long double)UINT64_MAX ? (uint64_t)per_second : UINT64_MAX;
 }

@@ -20,8 +20,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-void listing_parse(struct listing *list, int argc, char **argv, const char *doc,
-		   const char *fields)
+void listing_parse(struct listing *list, int argc, char **argv, const char *doc, const char *fields)
 {
 	static const struct argp_option options[] = {
 		{"json", 'j', NULL, 0, "Print JSON", 0},
@@ -53,12 +52,14 @@ static void print_text(const struct listing *list, FILE *out)
 	size_t i;
 	int width = 0;
 
-	json_array_foreach(list->entries, i, entry) {
+	json_array_foreach(list->entries, i, entry)
+	{
 		int len = (int)strlen(json_string_value(json_object_get(entry, list->fields[0])));
 
 		width = len > width ? len : width;
 	}
-	json_array_foreach(list->entries, i, entry) {
+	json_array_foreach(list->entries, i, entry)
+	{
 		fprintf(out, "%-*s  %s\n", width,
 			json_string_value(json_object_get(entry, list->fields[0])),
 			json_string_value(json_object_get(entry, list->fields[1])));
@@ -74,7 +75,8 @@ static json_t *with_keys(const struct listing *list)
 	json_t *entries = json_array(), *entry;
 	size_t i;
 
-	json_array_foreach(list->entries, i, entry) {
+	json_array_foreach(list->entries, i, entry)
+	{
 		json_t *renamed = json_object();
 
 		for (size_t f = 0; f < list->nr_fields; f++) {

@@ -95,8 +95,9 @@ int main(int argc, char **argv)
 		if (!strcmp(argv[1], commands[i].name))
 			return finish(commands[i].run(argc - 1, argv + 1));
 	near = nearest_name(argv[1], command_at);
-	fprintf(stderr, near ? "xfdsim: no command '%s'; did you mean '%s'?\n"
-			     : "xfdsim: no command '%s'; 'xfdsim help' lists them\n",
+	fprintf(stderr,
+		near ? "xfdsim: no command '%s'; did you mean '%s'?\n"
+		     : "xfdsim: no command '%s'; 'xfdsim help' lists them\n",
 		argv[1], near);
 	return XFDSIM_USAGE;
 }

@@ -6,7 +6,7 @@
 #include "models/exit_reason.h"
 #include "models/msr.h"
 
-#define ARMED XFEATURE_MASK_XTILE_DATA
+#define ARMED  XFEATURE_MASK_XTILE_DATA
 #define NOBODY UINT32_MAX
 
 struct cpu {

@@ -31,8 +31,7 @@ static int64_t dearer_by(const struct run *a, const struct run *b,
 	int64_t sum = 0;
 
 	for (enum step step = 0; step < NR_PRICED_STEPS; step++)
-		sum += count_more(b, a, step) *
-		       (int64_t)profile->price[step].cycles[PRICE_TYPICAL];
+		sum += count_more(b, a, step) * (int64_t)profile->price[step].cycles[PRICE_TYPICAL];
 	return sum;
 }
 

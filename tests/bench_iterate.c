@@ -8,8 +8,8 @@
 
 int main(int argc, char **argv)
 {
-	struct tracecmd_input *handle = argc == 2 ? tracecmd_open(argv[1], TRACECMD_FL_LOAD_NO_PLUGINS)
-						  : NULL;
+	struct tracecmd_input *handle =
+		argc == 2 ? tracecmd_open(argv[1], TRACECMD_FL_LOAD_NO_PLUGINS) : NULL;
 	unsigned long long nr = 0, sum = 0;
 	struct tep_record *record;
 

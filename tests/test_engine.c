@@ -83,8 +83,8 @@ static void assert_total(const struct run *run, const uint64_t want[NR_STEPS])
 			assert_true(want[step] < 16);
 			sum += want[step] << 4 * (step % DIGITS);
 		}
-		assert_int_equal(profile_price(&profile, PRICE_TYPICAL, run->ledger.step_count, &total),
-				 0);
+		assert_int_equal(
+			profile_price(&profile, PRICE_TYPICAL, run->ledger.step_count, &total), 0);
 		if (total != sum)
 			fail_msg("%s, steps from %s on: wanted 0x%llx, got 0x%llx (a digit a step)",
 				 run->policy, step_name((enum step)(bank * DIGITS)),
@@ -95,7 +95,7 @@ static void assert_total(const struct run *run, const uint64_t want[NR_STEPS])
 /* A slow exit and its entry, so many times. */
 static void slow_exits(uint64_t *want, uint64_t nr)
 {
-	static const enum step steps[] = {STEP_vmexit, STEP_vmx_asm, STEP_exit_post,
+	static const enum step steps[] = {STEP_vmexit,  STEP_vmx_asm,    STEP_exit_post,
 					  STEP_handler, STEP_entry_prep, STEP_vmentry};
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
@@ -123,7 +123,10 @@ static void a_guest_that_only_boots_is_priced_under_every_policy(void **state)
 		bool passes = !strcmp(policy, "passthrough");
 		bool opens = !strcmp(policy, "first-nonzero") || !strcmp(policy, "adaptive");
 		uint64_t want[NR_STEPS] = {
-			[STEP_vmexit] = 1, [STEP_vmx_asm] = 1, [STEP_fastpath] = 1, [STEP_vmentry] = 1,
+			[STEP_vmexit] = 1,
+			[STEP_vmx_asm] = 1,
+			[STEP_fastpath] = 1,
+			[STEP_vmentry] = 1,
 		};
 
 		slow_exits(want, 3); /* XSETBV and two others */
@@ -171,7 +174,8 @@ static const char busy[] =
 	"v0 wrxfd 0x40000\nv0 xsetbv\nv1 wrxfd 0x40000\nv1 xsetbv\n"
 	"+500 v0 amx\nv0 rderr\n+10 v0 exit cpuid\nv0 wrerr 0\nv0 wrxfd 0\nv0 amx\n"
 	"+5000 v0 preempt A\n+100 v2 resume p0\nv2 wrxfd 0x40000\nv2 xsetbv\n+7 v2 exit userspace\n"
-	"+900 v2 hlt 9000000\n+44 v0 resume\nv0 amx\n+3 v0 exit fastpath\n+1 v0 exit io-instruction\n"
+	"+900 v2 hlt 9000000\n+44 v0 resume\nv0 amx\n+3 v0 exit fastpath\n+1 v0 exit "
+	"io-instruction\n"
 	"+3 v1 hlt 100\n+100 v1 wake\n+5 v1 exit external-interrupt\n+9000000 v1 tsfault\n"
 	"+7 v1 preempt K\n+1 v2 wake p1\nv2 wrxfd 0\nv2 wrxfd 1\n";
 
@@ -232,8 +236,9 @@ static void many_runs_in_one_pass_are_the_runs_one_by_one(void **state)
 
 		engine_default_options(&options);
 		options.policy = policy_at(i);
-		assert_int_equal(engine_replay(path, &options, 1, &alone, &alone_trace, NULL, NULL, &err),
-				 0);
+		assert_int_equal(
+			engine_replay(path, &options, 1, &alone, &alone_trace, NULL, NULL, &err),
+			0);
 		unlink(path);
 		assert_string_equal(alone.trace_hash, runs[i].trace_hash);
 		assert_string_equal(alone.options, runs[i].options);
@@ -256,8 +261,9 @@ static void an_impossible_event_is_refused_with_its_line(void **state)
 	char line[1024];
 
 	(void)state;
-	assert_int_equal(replay("xfs 1\n# a comment\nhlt 9000000\n+5 amx\n", "v6.19", runs, &trace, &err),
-			 0);
+	assert_int_equal(
+		replay("xfs 1\n# a comment\nhlt 9000000\n+5 amx\n", "v6.19", runs, &trace, &err),
+		0);
 	assert_int_equal(err.kind, XFD_ERROR_INPUT);
 	assert_int_equal(err.line, 4);
 	xfd_error_format(&err, line, sizeof(line));
@@ -286,9 +292,10 @@ static void guest_time_may_not_pass_2_to_the_63(void **state)
 static void fabricate(struct run *run, struct path_count paths[2], const char *policy, uint64_t w,
 		      uint64_t e)
 {
-	paths[0] = (struct path_count){.kind = EVENT_wrxfd, .count = w,
-				       .steps = {1, {STEP_guest_wrmsr_xfd}}};
-	paths[1] = (struct path_count){.kind = EVENT_exit, .count = e, .steps = {1, {STEP_exit_post}}};
+	paths[0] = (struct path_count){
+		.kind = EVENT_wrxfd, .count = w, .steps = {1, {STEP_guest_wrmsr_xfd}}};
+	paths[1] =
+		(struct path_count){.kind = EVENT_exit, .count = e, .steps = {1, {STEP_exit_post}}};
 	*run = (struct run){.policy = policy, .kernel = "v6.19", .options = "{}"};
 	run->ledger.paths = paths;
 	run->ledger.nr_paths = 2;
@@ -374,9 +381,10 @@ static void always_intercept_and_passthrough_cross_at_sync_over_trap(void **stat
 	paths[0][1].steps = (struct step_log){2, {STEP_exit_post, STEP_xfd_sync}};
 	runs[0].ledger.step_count[STEP_xfd_sync] = 200;
 	fabricate(&runs[1], paths[1], "always-intercept", 10, 200);
-	paths[1][0].steps = (struct step_log){
-		8, {STEP_vmexit, STEP_vmx_asm, STEP_exit_post, STEP_handler, STEP_msr_emulate,
-		    STEP_host_wrmsr_xfd, STEP_entry_prep, STEP_vmentry}};
+	paths[1][0].steps = (struct step_log){8,
+					      {STEP_vmexit, STEP_vmx_asm, STEP_exit_post,
+					       STEP_handler, STEP_msr_emulate, STEP_host_wrmsr_xfd,
+					       STEP_entry_prep, STEP_vmentry}};
 	assert_int_equal(compare_runs(runs, 2, spr, &c, &err), 0);
 	assert_int_equal(c.nr_segments, 2);
 	assert_string_equal(c.rows[c.segments[0].row].run->policy, "always-intercept");

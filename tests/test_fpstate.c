@@ -47,15 +47,16 @@ static void xsetbv_accepts_what_the_architecture_does(void **state)
 		uint64_t xcr0;
 		bool valid;
 	} rows[] = {
-		{0x1, true},      {0x0, false},     {0x2, false},     {0x3, true},
-		{0x5, false},     {0x7, true},      {0x27, false},    {0xe7, true},
-		{0xe3, false},    {0x2e7, true},    {0x202e7, false}, {0x402e7, false},
-		{0x602e7, true},  {0x60001, true},  {0x602ef, false}, {UINT64_C(1) << 63 | 1, false},
+		{0x1, true},     {0x0, false},    {0x2, false},     {0x3, true},
+		{0x5, false},    {0x7, true},     {0x27, false},    {0xe7, true},
+		{0xe3, false},   {0x2e7, true},   {0x202e7, false}, {0x402e7, false},
+		{0x602e7, true}, {0x60001, true}, {0x602ef, false}, {UINT64_C(1) << 63 | 1, false},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		assert_int_equal(xcr0_is_valid(rows[i].xcr0, XFEATURE_MASK_USER_ALL), rows[i].valid);
+		assert_int_equal(xcr0_is_valid(rows[i].xcr0, XFEATURE_MASK_USER_ALL),
+				 rows[i].valid);
 	assert_false(xcr0_is_valid(0x602e7, XFEATURE_MASK_USER_NO_AMX));
 }
 

@@ -114,11 +114,14 @@ static void the_page_of_a_vcpu_shows_its_two_xfd_bits(void **state)
 			struct msr_bitmap bitmap;
 
 			vcpu_msr_bitmap(&vcpu, traps_nm, &bitmap);
-			assert_int_equal(msr_bitmap_intercepts(&bitmap, MSR_IA32_XFD, MSR_TYPE_R), !open);
-			assert_int_equal(msr_bitmap_intercepts(&bitmap, MSR_IA32_XFD, MSR_TYPE_W), !open);
+			assert_int_equal(msr_bitmap_intercepts(&bitmap, MSR_IA32_XFD, MSR_TYPE_R),
+					 !open);
+			assert_int_equal(msr_bitmap_intercepts(&bitmap, MSR_IA32_XFD, MSR_TYPE_W),
+					 !open);
 			assert_false(msr_bitmap_intercepts(&bitmap, MSR_IA32_XFD_ERR, MSR_TYPE_R));
-			assert_int_equal(msr_bitmap_intercepts(&bitmap, MSR_IA32_XFD_ERR, MSR_TYPE_W),
-					 traps_nm);
+			assert_int_equal(
+				msr_bitmap_intercepts(&bitmap, MSR_IA32_XFD_ERR, MSR_TYPE_W),
+				traps_nm);
 		}
 }
 

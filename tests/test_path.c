@@ -13,11 +13,7 @@
 #include "models/machine.h"
 #include "models/msr.h"
 
-enum {
-	MAX_EVENTS = 24,
-	MAX_STEPS = 400,
-	ARMED = 0x40000
-};
+enum { MAX_EVENTS = 24, MAX_STEPS = 400, ARMED = 0x40000 };
 
 /* ---- expected sequences, written as the rules are ---- */
 
@@ -34,14 +30,14 @@ static void then(struct sequence *s, enum step step)
 
 /* What an exit does beside its fixed part. */
 enum {
-	SYNC = 1,      /* writes pass through */
-	IRQ = 2,       /* external interrupt */
-	NM_READ = 4,   /* intercepted #NM with fpstate.xfd != 0 */
-	ERR_ZERO = 8,  /* saved xfd_err != 0 */
-	ERR_LOAD = 16, /* the same at the entry */
-	REARM = 32,    /* adaptive intercepts again */
-	LOAD = 64,     /* registers are not valid at the entry ... */
-	LOAD_XFD = 128,/* ... and the cache differs */
+	SYNC = 1,       /* writes pass through */
+	IRQ = 2,        /* external interrupt */
+	NM_READ = 4,    /* intercepted #NM with fpstate.xfd != 0 */
+	ERR_ZERO = 8,   /* saved xfd_err != 0 */
+	ERR_LOAD = 16,  /* the same at the entry */
+	REARM = 32,     /* adaptive intercepts again */
+	LOAD = 64,      /* registers are not valid at the entry ... */
+	LOAD_XFD = 128, /* ... and the cache differs */
 	LOAD_TILES = 256
 };
 
@@ -166,7 +162,8 @@ static void assert_sequence(const struct rig *rig, const struct sequence *want)
 {
 	for (int i = 0; i < want->nr || i < rig->got.nr; i++) {
 		const char *w = i < want->nr ? step_name((enum step)want->step[i]) : "nothing";
-		const char *g = i < rig->got.nr ? step_name((enum step)rig->got.step[i]) : "nothing";
+		const char *g =
+			i < rig->got.nr ? step_name((enum step)rig->got.step[i]) : "nothing";
 
 		if (strcmp(w, g))
 			fail_msg("step %d: wanted %s, got %s", i, w, g);
@@ -854,7 +851,8 @@ int main(void)
 		cmocka_unit_test(live_tiles_cost_more_on_the_way_through_userspace),
 		cmocka_unit_test(armed_tiles_are_not_saved_and_are_gone_at_the_next_load),
 		cmocka_unit_test(an_amx_task_that_preempts_is_charged_where_it_ran),
-		cmocka_unit_test(registers_stay_valid_behind_a_kernel_thread_but_not_on_another_pcpu),
+		cmocka_unit_test(
+			registers_stay_valid_behind_a_kernel_thread_but_not_on_another_pcpu),
 		cmocka_unit_test(a_halt_is_polled_blocked_or_long_enough_to_lose_tiles),
 		cmocka_unit_test(a_bad_write_raises_gp_on_either_side),
 		cmocka_unit_test(fastpath_exits_are_neither_synced_nor_counted_by_adaptive),

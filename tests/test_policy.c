@@ -65,10 +65,12 @@ static void adaptive_re_arms_after_exactly_so_many_unchanged_exits(void **state)
 
 		for (int round = 0; round < 3; round++) {
 			for (uint32_t i = 1; i < limit; i++)
-				assert_int_equal(adaptive->synced(&bits, &params, false), POLICY_KEEP);
+				assert_int_equal(adaptive->synced(&bits, &params, false),
+						 POLICY_KEEP);
 			assert_int_equal(adaptive->synced(&bits, &params, true), POLICY_KEEP);
 			for (uint32_t i = 1; i < limit; i++)
-				assert_int_equal(adaptive->synced(&bits, &params, false), POLICY_KEEP);
+				assert_int_equal(adaptive->synced(&bits, &params, false),
+						 POLICY_KEEP);
 			assert_int_equal(adaptive->synced(&bits, &params, false), POLICY_INTERCEPT);
 			assert_int_equal(bits.exits + bits.writes, 0);
 		}

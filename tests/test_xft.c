@@ -96,7 +96,7 @@ static void put_what(uint8_t **p)
 	put8(p, 0 | 2 << 2 | 1 << 4);
 	put8(p, 1 | 0 << 2);
 	put8(p, 0 | 1 << 1 | 1 << 2 | 0 << 3 | 1 << 4); /* vCPUs 0 1 1 0 1 */
-	put(p, "\1\3", 2);                               /* arguments */
+	put(p, "\1\3", 2);                              /* arguments */
 }
 
 /* Deltas in units of 2200. */
@@ -316,7 +316,10 @@ static void each_wrong_field_is_refused_with_its_reason(void **state)
 		{{PAYLOAD, 105, 1, 1}, BLOCK, 0, "block of 26 bytes, its deltas want 21"},
 		{{PAYLOAD, 106, 1, 1}, BLOCK, 0, "block with impossible deltas"},
 		{{PAYLOAD, 113, 8, 0}, BLOCK, 0, "block with impossible deltas"},
-		{{PAYLOAD, 113, 8, UINT64_MAX / 299}, BLOCK, 0, "block with a delta beyond 64 bits"},
+		{{PAYLOAD, 113, 8, UINT64_MAX / 299},
+		 BLOCK,
+		 0,
+		 "block with a delta beyond 64 bits"},
 		{{PAYLOAD, 113, 8, 1}, BLOCK, 0, "words and sums do not agree with its events"},
 
 		{{INDEX, 0, 1, 'Y'}, INDEX, 0, "corrupt: wanted block 2 or the index"},

@@ -39,8 +39,8 @@ static inline void xft_reseal_block(uint8_t *block, size_t stored, uint64_t seed
 
 	first = first < stored ? first : stored;
 	le64_store(block + 40, XXH3_64bits_withSeed(block + XFT_BLOCK_BYTES, first, seed));
-	le64_store(block + 48, XXH3_64bits_withSeed(block + XFT_BLOCK_BYTES + first,
-						    stored - first, seed));
+	le64_store(block + 48,
+		   XXH3_64bits_withSeed(block + XFT_BLOCK_BYTES + first, stored - first, seed));
 	le64_store(block + 56, XXH3_64bits_withSeed(block, 56, seed));
 }
 

@@ -795,9 +795,10 @@ static int finish_report(struct import *import, struct xfd_error *err)
 				     "no load of FPU registers in the recording: record with -e "
 				     "x86_fpu:x86_fpu_regs_activated, or choose another --mode");
 	if (report->mode == IMPORT_PROJECTED && !report->recording.switches)
-		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
-				     "no sched_switch in the recording to project from: record with "
-				     "-e sched:sched_switch, or choose another --mode");
+		return xfd_error_set(
+			err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
+			"no sched_switch in the recording to project from: record with "
+			"-e sched:sched_switch, or choose another --mode");
 	if (report->mode == IMPORT_MEASURED && !report->xfd_writes)
 		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
 				     "no write of IA32_XFD in the recording: record with -e "

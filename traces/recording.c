@@ -27,7 +27,8 @@ enum {
 
 /*
  * @unread_line, @unread: the first line that could not be read, for the case that there is
- * nothing else to show. @last_skipped: the entry of @names that was counted last. @last_cpu, @last_line: where @stats.last_ns was seen.
+ * nothing else to show. @last_skipped: the entry of @names that was counted last. @last_cpu,
+ * @last_line: where @stats.last_ns was seen.
  */
 struct recording {
 	const struct recording_format *format;

@@ -15,7 +15,7 @@ static enum policy_verdict accepted(struct policy_state *state, const struct pol
 	if (state->writes < params->adaptive_writes)
 		state->writes++;
 	return state->writes >= params->adaptive_writes && write->large ? POLICY_PASS_THROUGH
-									 : POLICY_KEEP;
+									: POLICY_KEEP;
 }
 
 static enum policy_verdict synced(struct policy_state *state, const struct policy_params *params,
@@ -32,8 +32,9 @@ static enum policy_verdict synced(struct policy_state *state, const struct polic
 const struct xfd_policy policy_adaptive = {
 	.name = "adaptive",
 	.summary = "pass through after a few writes, intercept again after exits without one",
-	.kernels = "v6.19, as a proposal; before, intercepting again reopens the window of the 2026 "
-		   "host panic at every arming write",
+	.kernels =
+		"v6.19, as a proposal; before, intercepting again reopens the window of the 2026 "
+		"host panic at every arming write",
 	.source = "ours; ski rental after Karlin, Manasse, McGeoch and Owicki (1994)",
 	.unsafe_in = "v1 v5.17 v6.9",
 	.accepted = accepted,

@@ -10,7 +10,8 @@
 const struct xfd_policy policy_always_intercept = {
 	.name = "always-intercept",
 	.summary = "every write of XFD causes a VM-exit",
-	.kernels = "all: every kernel starts this way, and stays so for guests that never write XFD, or "
+	.kernels = "all: every kernel starts this way, and stays so for guests that never write "
+		   "XFD, or "
 		   "while a userspace MSR filter forbids the write",
 	.source = "\"[PATCH 13/19] kvm: x86: Disable WRMSR interception for IA32_XFD on demand\", "
 		  "7 Dec 2021, the behaviour before the patch",

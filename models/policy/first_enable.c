@@ -18,8 +18,9 @@ static enum policy_verdict arrives(struct policy_state *state, const struct poli
 const struct xfd_policy policy_first_enable = {
 	.name = "first-enable",
 	.summary = "pass through at the first enabling write, before the buffer has grown",
-	.kernels = "v1, as a warning: a growth that fails leaves a small buffer under direct writes; "
-		   "elsewhere the buffer never grows at a write, so before and after are the same",
+	.kernels =
+		"v1, as a warning: a growth that fails leaves a small buffer under direct writes; "
+		"elsewhere the buffer never grows at a write, so before and after are the same",
 	.source = "\"[PATCH 13/19] kvm: x86: Disable WRMSR interception for IA32_XFD on demand\", "
 		  "7 Dec 2021, option 1",
 	.unsafe_in = "v1",

@@ -25,7 +25,8 @@ static enum policy_verdict resumed(struct policy_state *state, const struct poli
 
 const struct xfd_policy policy_recheck_on_resume = {
 	.name = "recheck-on-resume",
-	.summary = "pass through when KVM_RUN comes back after an enabling write and the buffer has room",
+	.summary = "pass through when KVM_RUN comes back after an enabling write and the buffer "
+		   "has room",
 	.kernels = "v1 only: elsewhere an enabling write is no reason to go to userspace, so the "
 		   "return that ends interception is an accident",
 	.source = "\"[PATCH 13/19] kvm: x86: Disable WRMSR interception for IA32_XFD on demand\", "

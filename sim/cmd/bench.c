@@ -70,8 +70,9 @@ static void print_json(struct cli_output *out, const struct args *args,
 
 	for (int row = 0; row < NR_BENCH_ROWS; row++)
 		json_array_append_new(
-			rows, json_pack("{ss ss so so so sf sf}", "row", bench_row_name((enum bench_row)row),
-					"meaning", bench_row_meaning((enum bench_row)row), "policies",
+			rows, json_pack("{ss ss so so so sf sf}", "row",
+					bench_row_name((enum bench_row)row), "meaning",
+					bench_row_meaning((enum bench_row)row), "policies",
 					cli_uint(r->nr_runs[row]), "events",
 					cli_uint(r->events[row]), "median_ns", cli_uint(r->ns[row]),
 					"events_per_second", 1e9 / ns_per_event(r, row),
@@ -122,8 +123,10 @@ int cmd_bench(int argc, char **argv)
 		.options = options,
 		.parser = parse,
 		.args_doc = "TRACE",
-		.doc = "Measure how fast TRACE replays on this machine, beside two yardsticks: adding up "
-		       "the same records, and a naive interpreter of one policy that must arrive at the "
+		.doc = "Measure how fast TRACE replays on this machine, beside two yardsticks: "
+		       "adding up "
+		       "the same records, and a naive interpreter of one policy that must arrive "
+		       "at the "
 		       "same cycles. Compare ratios, not numbers of two machines."
 		       "\vExample: xfdsim gen --events 20000000 -o b.xft && xfdsim bench b.xft",
 	};

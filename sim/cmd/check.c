@@ -106,7 +106,8 @@ static void plant(struct argp_state *state, struct args *args)
 
 		if (!strcmp(args->bugs[i], "perm_drops_bits") &&
 		    !(args->setup.config.kinds >> ACTION_req_perm & 1))
-			cli_warn("perm_drops_bits needs --events +perm, which is not in the default");
+			cli_warn("perm_drops_bits needs --events +perm, which is not in the "
+				 "default");
 		if (!scenario_plant(&args->setup, args->bugs[i]))
 			continue;
 		if (near)

@@ -9,7 +9,13 @@
 #include "sim/gate.h"
 #include "sim/table.h"
 
-enum { MAX_POLICIES = 64, MAX_TRACES = 1024, OPT_BASELINE = 0x200, OPT_MAX_REGRESSION, OPT_OPTIMUM };
+enum {
+	MAX_POLICIES = 64,
+	MAX_TRACES = 1024,
+	OPT_BASELINE = 0x200,
+	OPT_MAX_REGRESSION,
+	OPT_OPTIMUM
+};
 
 struct args {
 	struct cli_run_args run;
@@ -47,8 +53,8 @@ static uint64_t parse_limit(struct argp_state *state, const char *text)
 	}
 	if (!digits || digits > 12 || decimals > 4 || strcmp(c, *c == '%' ? "%" : ""))
 		cli_usage(state,
-			   "--max-regression wants a percentage such as 2%% or 0.05, not '%s'",
-			   text);
+			  "--max-regression wants a percentage such as 2%% or 0.05, not '%s'",
+			  text);
 	for (decimals = decimals < 0 ? 0 : decimals; decimals < 4; decimals++)
 		ppm *= 10;
 	return ppm;
@@ -160,24 +166,24 @@ static json_t *row_json(const struct context *x, size_t at)
 	json_auto_t *ledger_json = cli_ledger_json(row->run);
 	const struct ledger *l = &row->run->ledger;
 
-	return json_pack(
-		"{si ss sb sb so so so so so so sf so so so so so so so so sO}", "rank",
-		(int)rank_of(x->comparison, at), "policy", row->run->policy, "upstream_in_kernel",
-		(int)(fit(row->run) == POLICY_UPSTREAM), "unsafe_in_kernel",
-		(int)(fit(row->run) == POLICY_UNSAFE), "guest_cycles", cli_uint(row->guest_cycles),
-		"overhead_cycles", cli_uint(row->overhead_cycles[PRICE_TYPICAL]),
-		"overhead_cycles_low", cli_uint(row->overhead_cycles[PRICE_LOW]),
-		"overhead_cycles_high", cli_uint(row->overhead_cycles[PRICE_HIGH]), "xfd_cycles",
-		cli_uint(row->xfd_cycles), "overhead_cycles_per_guest_second",
-		cli_uint(per_second(x, row)), "overhead_percent",
-		percent(x, row, row->overhead_cycles[PRICE_TYPICAL]), "above_best_cycles",
-		cli_uint(row->overhead_cycles[PRICE_TYPICAL] - best[PRICE_TYPICAL]), "vmexits",
-		cli_uint(l->step_count[STEP_vmexit]), "xfd_exits", cli_uint(l->xfd_exits), "syncs",
-		cli_uint(l->step_count[STEP_xfd_sync]), "userspace_exits",
-		cli_uint(l->step_count[STEP_user_roundtrip]), "fpstate_bytes",
-		cli_uint(l->fpstate_bytes), "fpstate_high_water_bytes",
-		cli_uint(l->fpstate_high_water_bytes), "events_skipped", cli_uint(l->nr_skipped),
-		"steps", json_object_get(ledger_json, "steps"));
+	return json_pack("{si ss sb sb so so so so so so sf so so so so so so so so sO}", "rank",
+			 (int)rank_of(x->comparison, at), "policy", row->run->policy,
+			 "upstream_in_kernel", (int)(fit(row->run) == POLICY_UPSTREAM),
+			 "unsafe_in_kernel", (int)(fit(row->run) == POLICY_UNSAFE), "guest_cycles",
+			 cli_uint(row->guest_cycles), "overhead_cycles",
+			 cli_uint(row->overhead_cycles[PRICE_TYPICAL]), "overhead_cycles_low",
+			 cli_uint(row->overhead_cycles[PRICE_LOW]), "overhead_cycles_high",
+			 cli_uint(row->overhead_cycles[PRICE_HIGH]), "xfd_cycles",
+			 cli_uint(row->xfd_cycles), "overhead_cycles_per_guest_second",
+			 cli_uint(per_second(x, row)), "overhead_percent",
+			 percent(x, row, row->overhead_cycles[PRICE_TYPICAL]), "above_best_cycles",
+			 cli_uint(row->overhead_cycles[PRICE_TYPICAL] - best[PRICE_TYPICAL]),
+			 "vmexits", cli_uint(l->step_count[STEP_vmexit]), "xfd_exits",
+			 cli_uint(l->xfd_exits), "syncs", cli_uint(l->step_count[STEP_xfd_sync]),
+			 "userspace_exits", cli_uint(l->step_count[STEP_user_roundtrip]),
+			 "fpstate_bytes", cli_uint(l->fpstate_bytes), "fpstate_high_water_bytes",
+			 cli_uint(l->fpstate_high_water_bytes), "events_skipped",
+			 cli_uint(l->nr_skipped), "steps", json_object_get(ledger_json, "steps"));
 }
 
 static double ratio(uint64_t cycles, uint64_t optimum)
@@ -194,10 +200,11 @@ static json_t *bound_json(const struct context *x)
 	for (size_t i = 0; i < c->nr; i++) {
 		uint64_t cycles = c->rows[i].overhead_cycles[PRICE_TYPICAL];
 
-		json_array_append_new(rows, json_pack("{ss so sf}", "policy", c->rows[i].run->policy,
-						      "above_optimum_cycles",
-						      cli_uint(cycles - b->optimum_cycles), "ratio",
-						      ratio(cycles, b->optimum_cycles)));
+		json_array_append_new(rows,
+				      json_pack("{ss so sf}", "policy", c->rows[i].run->policy,
+						"above_optimum_cycles",
+						cli_uint(cycles - b->optimum_cycles), "ratio",
+						ratio(cycles, b->optimum_cycles)));
 	}
 	return json_pack("{so so so so sf sf so}", "offline_optimal_cycles",
 			 cli_uint(b->optimum_cycles), "best_adaptive_writes",
@@ -224,15 +231,16 @@ static json_t *comparison_json(const struct context *x)
 		"{so ss so ss sb so sf so so so sf sb so so so so}", "trace",
 		cli_trace_json(x->path, x->trace), "kernel", c->rows[0].run->kernel, "options",
 		json_loads(c->rows[0].run->options, 0, NULL), "profile", x->profile->name,
-		"complete", (int)c->complete, "guest_cycles", cli_uint(c->guest_cycles), "guest_seconds",
-		(double)c->guest_cycles / ((double)x->trace->info.tsc_khz * 1000), "xfd_writes",
-		cli_uint(c->xfd_writes), "slow_exits", cli_uint(c->slow_exits), "fastpath_exits",
-		cli_uint(c->fast_exits), "xfd_writes_per_slow_exit", c->writes_per_exit,
-		"robust_over_price_ranges", (int)(c->complete && c->robust), "winner",
-		c->complete ? json_string(c->rows[0].run->policy) : json_null(), "margin_cycles",
+		"complete", (int)c->complete, "guest_cycles", cli_uint(c->guest_cycles),
+		"guest_seconds", (double)c->guest_cycles / ((double)x->trace->info.tsc_khz * 1000),
+		"xfd_writes", cli_uint(c->xfd_writes), "slow_exits", cli_uint(c->slow_exits),
+		"fastpath_exits", cli_uint(c->fast_exits), "xfd_writes_per_slow_exit",
+		c->writes_per_exit, "robust_over_price_ranges", (int)(c->complete && c->robust),
+		"winner", c->complete ? json_string(c->rows[0].run->policy) : json_null(),
+		"margin_cycles",
 		c->complete && c->nr > 1 ? cli_uint(c->rows[1].overhead_cycles[PRICE_TYPICAL] -
-				     c->rows[0].overhead_cycles[PRICE_TYPICAL])
-			  : json_null(),
+						    c->rows[0].overhead_cycles[PRICE_TYPICAL])
+					 : json_null(),
 		"break_even", segments, "ranking", rows);
 	if (x->bound)
 		json_object_set_new(root, "optimum", bound_json(x));
@@ -248,15 +256,16 @@ static void print_head(const struct context *x, FILE *out)
 	char a[TABLE_NUMBER_LEN], b[TABLE_NUMBER_LEN];
 	char *mode = cli_trace_mode(info);
 
-	fprintf(out, "%s: %s trace, %" PRIu32 " vCPU%s, %.6g s of guest time, %s events\n",
-		x->path, mode, info->nr_vcpus, info->nr_vcpus == 1 ? "" : "s",
+	fprintf(out, "%s: %s trace, %" PRIu32 " vCPU%s, %.6g s of guest time, %s events\n", x->path,
+		mode, info->nr_vcpus, info->nr_vcpus == 1 ? "" : "s",
 		(double)c->guest_cycles / ((double)info->tsc_khz * 1000),
 		table_number(x->trace->nr_events, a));
-	fprintf(out, "XFD writes: %s; VM-exits that XFD does not cause: %s", table_number(c->xfd_writes, a),
-		table_number(c->slow_exits + c->fast_exits, b));
+	fprintf(out, "XFD writes: %s; VM-exits that XFD does not cause: %s",
+		table_number(c->xfd_writes, a), table_number(c->slow_exits + c->fast_exits, b));
 	if (c->fast_exits)
 		fprintf(out, ", %s of them on the fastpath", table_number(c->fast_exits, a));
-	fprintf(out, "\nkernel %s; typical prices of profile %s (estimates: 'xfdsim profiles %s')\n\n",
+	fprintf(out,
+		"\nkernel %s; typical prices of profile %s (estimates: 'xfdsim profiles %s')\n\n",
 		c->rows[0].run->kernel, x->profile->name, x->profile->name);
 	free(mode);
 }
@@ -274,7 +283,8 @@ static void print_marks(const struct comparison *c, FILE *out)
 	if (unsafe)
 		fputs("! cheap or not, unsafe with this kernel; 'xfdsim policies' says why\n", out);
 	if (!c->complete)
-		fputs("# a vCPU stopped after a failed growth and the rest of its events was skipped\n",
+		fputs("# a vCPU stopped after a failed growth and the rest of its events was "
+		      "skipped\n",
 		      out);
 }
 
@@ -311,8 +321,8 @@ static void print_table(const struct context *x, FILE *out)
 }
 
 /* Of @row's guest time; what rounds to nothing is said to be small. */
-static const char *share(const struct context *x, const struct comparison_row *row,
-			 uint64_t cycles, char buf[TABLE_NUMBER_LEN])
+static const char *share(const struct context *x, const struct comparison_row *row, uint64_t cycles,
+			 char buf[TABLE_NUMBER_LEN])
 {
 	double value = percent(x, row, cycles);
 
@@ -347,7 +357,8 @@ static void print_winner(const struct context *x, FILE *out)
 	fprintf(out, "\nCheapest: %s", c->rows[0].run->policy);
 	for (size_t i = 1; i < ties; i++)
 		fprintf(out, "%s%s", i + 1 < ties ? ", " : " and ", c->rows[i].run->policy);
-	margin = c->rows[ties].overhead_cycles[PRICE_TYPICAL] - best->overhead_cycles[PRICE_TYPICAL];
+	margin =
+		c->rows[ties].overhead_cycles[PRICE_TYPICAL] - best->overhead_cycles[PRICE_TYPICAL];
 	spread = c->rows[c->nr - 1].overhead_cycles[PRICE_TYPICAL] -
 		 best->overhead_cycles[PRICE_TYPICAL];
 	fprintf(out, ", by %s cycles (%s of guest time) before %s", table_number(margin, n),
@@ -356,13 +367,15 @@ static void print_winner(const struct context *x, FILE *out)
 		c->rows[rank_of(c, c->nr - 1) - 1].run->policy, share(x, best, spread, p));
 	for (size_t i = 0; i < c->nr && fit(best->run) != POLICY_UPSTREAM; i++)
 		if (fit(c->rows[i].run) == POLICY_UPSTREAM) {
-			fprintf(out, "Of those that this kernel has: %s.\n", c->rows[i].run->policy);
+			fprintf(out, "Of those that this kernel has: %s.\n",
+				c->rows[i].run->policy);
 			break;
 		}
-	fprintf(out, c->robust ? "The cheapest stays so with all prices at their low end and with all "
-				 "at their high end.\n"
-			       : "With all prices at their low or at their high end another policy is "
-				 "cheaper: the answer depends on the prices.\n");
+	fprintf(out,
+		c->robust ? "The cheapest stays so with all prices at their low end and with all "
+			    "at their high end.\n"
+			  : "With all prices at their low or at their high end another policy is "
+			    "cheaper: the answer depends on the prices.\n");
 }
 
 static void print_break_even(const struct context *x, FILE *out)
@@ -376,8 +389,9 @@ static void print_break_even(const struct context *x, FILE *out)
 			c->xfd_writes ? "VM-exit beside XFD's own" : "XFD write");
 		return;
 	}
-	fprintf(out, "Break-even: this trace has %.4g XFD writes per VM-exit (slow ones that XFD does "
-		     "not cause).\n",
+	fprintf(out,
+		"Break-even: this trace has %.4g XFD writes per VM-exit (slow ones that XFD does "
+		"not cause).\n",
 		c->writes_per_exit);
 	if (c->nr < 2)
 		return;
@@ -386,7 +400,8 @@ static void print_break_even(const struct context *x, FILE *out)
 			c->rows[c->segments[0].row].run->policy);
 		return;
 	}
-	fprintf(out, "Were there more or fewer, all else equal (an extrapolation), cheapest would be\n");
+	fprintf(out,
+		"Were there more or fewer, all else equal (an extrapolation), cheapest would be\n");
 	for (size_t i = 0; i < c->nr_segments; i++) {
 		const struct run *run = c->rows[c->segments[i].row].run;
 		bool last = i + 1 == c->nr_segments;
@@ -411,8 +426,9 @@ static void print_bound(const struct context *x, FILE *out)
 	const struct bound *b = x->bound;
 	char n[TABLE_NUMBER_LEN];
 
-	fprintf(out, "\nOffline-optimal, which knows the future, costs %s cycles at typical prices; no "
-		     "policy costs less.\n\n",
+	fprintf(out,
+		"\nOffline-optimal, which knows the future, costs %s cycles at typical prices; no "
+		"policy costs less.\n\n",
 		table_number(b->optimum_cycles, n));
 	for (size_t i = 0; i < c->nr; i++) {
 		uint64_t cycles = c->rows[i].overhead_cycles[PRICE_TYPICAL];
@@ -424,12 +440,14 @@ static void print_bound(const struct context *x, FILE *out)
 		table_cell(table, "%.6f", ratio(cycles, b->optimum_cycles));
 	}
 	table_print(table, out);
-	fprintf(out, "\nBest adaptive of those tried: --adaptive-writes %" PRIu32
-		     " --adaptive-exits %" PRIu32 ", +%s cycles",
+	fprintf(out,
+		"\nBest adaptive of those tried: --adaptive-writes %" PRIu32
+		" --adaptive-exits %" PRIu32 ", +%s cycles",
 		b->adaptive.adaptive_writes, b->adaptive.adaptive_exits,
 		table_number(b->adaptive_cycles - b->optimum_cycles, n));
-	fprintf(out, " (ratio %.6f).\nOver all traces its writes, syncs and switches cost at most %.1f "
-		     "times the optimum's (theory).\n",
+	fprintf(out,
+		" (ratio %.6f).\nOver all traces its writes, syncs and switches cost at most %.1f "
+		"times the optimum's (theory).\n",
 		ratio(b->adaptive_cycles, b->optimum_cycles), b->worst_ratio);
 }
 
@@ -491,7 +509,7 @@ static int compare_one(const struct args *args, const char *path, struct store *
 	struct comparison comparison = {0};
 	struct engine_trace trace = {0};
 	struct bound bound;
-	struct context x = {args,    path,        &trace,
+	struct context x = {args,        path,    &trace,
 			    &comparison, profile, args->optimum ? &bound : NULL};
 	int ret;
 
@@ -506,7 +524,8 @@ static int compare_one(const struct args *args, const char *path, struct store *
 	cli_warn_states(runs, args->nr_policies);
 	ret = compare_runs(runs, args->nr_policies, profile, &comparison, err);
 	if (!ret)
-		ret = cli_store_runs(args->run.db, store, runs, args->nr_policies, &trace, path, profile, err);
+		ret = cli_store_runs(args->run.db, store, runs, args->nr_policies, &trace, path,
+				     profile, err);
 	if (!ret && args->optimum)
 		ret = bound_trace(path, &args->run.options, profile, &bound, err);
 	if (!ret && array)
@@ -584,11 +603,15 @@ int cmd_compare(int argc, char **argv)
 		.options = options,
 		.parser = parse,
 		.args_doc = "TRACE...",
-		.doc = "Replay each TRACE (.xft or .xfs, - for standard input) under many policies in one "
-		       "pass and rank them by what they cost the guest: overhead in TSC cycles, per second "
-		       "and as a percentage of guest time, the winner, its margin, and how many XFD writes "
+		.doc = "Replay each TRACE (.xft or .xfs, - for standard input) under many policies "
+		       "in one "
+		       "pass and rank them by what they cost the guest: overhead in TSC cycles, "
+		       "per second "
+		       "and as a percentage of guest time, the winner, its margin, and how many "
+		       "XFD writes "
 		       "per VM-exit would make another policy cheapest."
-		       "\vExample: xfdsim compare guest.xft -p always-intercept,first-nonzero -k v6.19",
+		       "\vExample: xfdsim compare guest.xft -p always-intercept,first-nonzero -k "
+		       "v6.19",
 		.children = children,
 	};
 	struct cost_profile *profile = NULL;

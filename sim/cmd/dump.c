@@ -38,8 +38,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (!args->trace)
 			cli_usage(state, "which trace?");
 		if (args->from && args->output)
-			cli_usage(state, "what begins in the middle is for reading, not for replay: "
-					 "--from goes with standard output");
+			cli_usage(state,
+				  "what begins in the middle is for reading, not for replay: "
+				  "--from goes with standard output");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -79,7 +80,9 @@ int cmd_dump(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
 		{"output", 'o', "FILE", 0,
-		 "Write there: .xfs makes text, any other name a packed trace (standard output, text)", 0},
+		 "Write there: .xfs makes text, any other name a packed trace (standard output, "
+		 "text)",
+		 0},
 		{"from", 'f', "N", 0, "Begin with event N, counted from 0", 0},
 		{"events", 'n', "N", 0, "Stop after N events", 0},
 		{"partial", 'p', NULL, 0,
@@ -90,7 +93,8 @@ int cmd_dump(int argc, char **argv)
 		.options = options,
 		.parser = parse,
 		.args_doc = "TRACE",
-		.doc = "Print TRACE as scenario text, or convert it: traces/FORMAT.md describes both formats."
+		.doc = "Print TRACE as scenario text, or convert it: traces/FORMAT.md describes "
+		       "both formats."
 		       "\vExample: xfdsim dump guest.xft -n 20",
 	};
 	struct args args = {.events = UINT64_MAX};

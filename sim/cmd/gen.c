@@ -22,8 +22,12 @@ static const struct number {
 #undef XFD_GEN_OPTION
 };
 
-enum { NR_NUMBERS = sizeof(numbers) / sizeof(numbers[0]), OPT_FIRST = 0x100, OPT_JSON = 0x200,
-       OPT_WORKLOADS };
+enum {
+	NR_NUMBERS = sizeof(numbers) / sizeof(numbers[0]),
+	OPT_FIRST = 0x100,
+	OPT_JSON = 0x200,
+	OPT_WORKLOADS
+};
 
 struct args {
 	struct gen_options options;
@@ -87,7 +91,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		for (size_t i = 0; args->workload && i < args->workload->nr_phases; i++)
 			set(&args->workload->phases[i].options, n, value);
 		args->has_duration |= !strcmp(n->field, "duration_ms");
-		/* --events replaces the default length; both together are for gen_trace() to refuse. */
+		/* --events replaces the default length; both together are for gen_trace() to
+		 * refuse. */
 		if (!strcmp(n->field, "events") && !args->has_duration)
 			args->options.duration_ms = 0;
 		return 0;
@@ -95,7 +100,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case 'w':
 		if (args->has_number || args->workload)
-			cli_usage(state, "--workload comes once, before the numbers that change it");
+			cli_usage(state,
+				  "--workload comes once, before the numbers that change it");
 		if (workload_load(arg, &args->workload, &args->err))
 			return 0;
 		args->options = args->workload->options;
@@ -138,13 +144,14 @@ static void print_json(struct cli_output *out, const struct args *args, const st
 	for (size_t i = 0; i < NR_NUMBERS; i++)
 		json_object_set_new(options, option_name(&numbers[i], name),
 				    cli_uint(get(&args->options, &numbers[i])));
-	cli_output_json(out, json_pack("{ss so so so so so so so so so so}", "version", XFDSIM_VERSION,
-				       "trace", cli_text(args->output), "options", options, "events",
-				       cli_uint(r->events), "switches", cli_uint(r->switches),
-				       "xfd_writes_after_boot", cli_uint(r->xfd_writes), "amx_tasks",
-				       cli_uint(r->amx_tasks), "sleeps", cli_uint(r->sleeps),
-				       "preemptions", cli_uint(r->preemptions), "slices",
-				       cli_uint(r->slices), "migrations", cli_uint(r->migrations)));
+	cli_output_json(out,
+			json_pack("{ss so so so so so so so so so so}", "version", XFDSIM_VERSION,
+				  "trace", cli_text(args->output), "options", options, "events",
+				  cli_uint(r->events), "switches", cli_uint(r->switches),
+				  "xfd_writes_after_boot", cli_uint(r->xfd_writes), "amx_tasks",
+				  cli_uint(r->amx_tasks), "sleeps", cli_uint(r->sleeps),
+				  "preemptions", cli_uint(r->preemptions), "slices",
+				  cli_uint(r->slices), "migrations", cli_uint(r->migrations)));
 }
 
 static void print_text(FILE *out, const struct args *args, const struct gen_report *r)
@@ -163,21 +170,28 @@ static void print_text(FILE *out, const struct args *args, const struct gen_repo
 
 /* argp wants a table of its own; the defaults in the help come from gen_options_init(). */
 static void make_options(struct argp_option options[NR_NUMBERS + 5], char docs[NR_NUMBERS][96],
-			 char names[NR_NUMBERS][NAME_LEN],
-			 const struct gen_options *defaults)
+			 char names[NR_NUMBERS][NAME_LEN], const struct gen_options *defaults)
 {
 	for (int i = 0; i < NR_NUMBERS; i++) {
 		snprintf(docs[i], sizeof(docs[i]), "%s (%" PRIu64 ")", numbers[i].doc,
 			 get(defaults, &numbers[i]));
-		options[i] = (struct argp_option){
-			option_name(&numbers[i], names[i]), OPT_FIRST + i, numbers[i].arg, 0, docs[i], 0};
+		options[i] = (struct argp_option){option_name(&numbers[i], names[i]),
+						  OPT_FIRST + i,
+						  numbers[i].arg,
+						  0,
+						  docs[i],
+						  0};
 	}
 	options[NR_NUMBERS] = (struct argp_option){
 		"output", 'o', "FILE", 0, "Where the trace goes: .xfs makes text", 1};
 	options[NR_NUMBERS + 1] = (struct argp_option){"json", OPT_JSON, NULL, 0, "Print JSON", 1};
 	options[NR_NUMBERS + 2] = (struct argp_option){
-		"workload", 'w', "NAME|FILE", 0,
-		"Begin with the numbers of this workload; options after it change them", 1};
+		"workload",
+		'w',
+		"NAME|FILE",
+		0,
+		"Begin with the numbers of this workload; options after it change them",
+		1};
 	options[NR_NUMBERS + 3] =
 		(struct argp_option){"workloads", OPT_WORKLOADS, NULL, 0, "List workloads", 1};
 	options[NR_NUMBERS + 4] = (struct argp_option){0};
@@ -240,10 +254,13 @@ int cmd_gen(int argc, char **argv)
 	const struct argp argp = {
 		.options = options,
 		.parser = parse,
-		.doc = "Make the trace of a synthetic Linux guest on a busy host. Rates are per second of "
-		       "running, on each vCPU; ppm are millionths. The same options make the same trace, "
+		.doc = "Make the trace of a synthetic Linux guest on a busy host. Rates are per "
+		       "second of "
+		       "running, on each vCPU; ppm are millionths. The same options make the same "
+		       "trace, "
 		       "bit for bit."
-		       "\vExample: xfdsim gen --seed 7 --vcpus 2 --pcpus 2 --amx-share-ppm 500000 -o mix.xft",
+		       "\vExample: xfdsim gen --seed 7 --vcpus 2 --pcpus 2 --amx-share-ppm 500000 "
+		       "-o mix.xft",
 	};
 	struct args args = {0};
 	int status;

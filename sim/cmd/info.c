@@ -103,11 +103,12 @@ static void print_json(struct cli_output *out, const char *path, const struct ta
 					    cli_uint(t->reasons[reason]));
 	for (uint32_t i = 0; i < t->trace.info.nr_vcpus; i++)
 		json_array_append_new(vcpus, cli_uint(t->vcpu_events[i]));
-	cli_output_json(out, json_pack("{so ss so so so so so so}", "trace",
-				       cli_trace_json(path, &t->trace), "format", t->format, "bytes",
-				       cli_uint(t->bytes), "guest_cycles", cli_uint(t->guest_cycles),
-				       "off_cycles", cli_uint(t->off_cycles), "events_by_kind", kinds,
-				       "exits_by_reason", reasons, "events_by_vcpu", vcpus));
+	cli_output_json(out,
+			json_pack("{so ss so so so so so so}", "trace",
+				  cli_trace_json(path, &t->trace), "format", t->format, "bytes",
+				  cli_uint(t->bytes), "guest_cycles", cli_uint(t->guest_cycles),
+				  "off_cycles", cli_uint(t->off_cycles), "events_by_kind", kinds,
+				  "exits_by_reason", reasons, "events_by_vcpu", vcpus));
 }
 
 static void print_provenance(const char *text, FILE *out)
@@ -117,7 +118,8 @@ static void print_provenance(const char *text, FILE *out)
 	json_t *value;
 
 	fprintf(out, "\nprovenance\n");
-	json_object_foreach(root, key, value) {
+	json_object_foreach(root, key, value)
+	{
 		char *name = cli_clean(strdup(key));
 		char *json = cli_clean(json_is_string(value)
 					       ? strdup(json_string_value(value))
@@ -141,8 +143,8 @@ static void print_text(FILE *out, const char *path, const struct tally *t)
 	if (t->trace.nr_events)
 		fprintf(out, ", %.2f an event", (double)t->bytes / (double)t->trace.nr_events);
 	fprintf(out, "\nidentity %s\n", t->trace.hash);
-	fprintf(out, "%" PRIu32 " vCPUs, %" PRIu32 " pCPUs, TSC %.6g GHz; starts %s\n", info->nr_vcpus,
-		info->nr_pcpus, khz / 1e6,
+	fprintf(out, "%" PRIu32 " vCPUs, %" PRIu32 " pCPUs, TSC %.6g GHz; starts %s\n",
+		info->nr_vcpus, info->nr_pcpus, khz / 1e6,
 		info->armed_start ? "after boot: XCR0[18:17] = 11, XFD = 0x40000" : "at reset");
 	fprintf(out, "%s events", table_number(t->trace.nr_events, n));
 	fprintf(out, "; %.6f s in the guest, %.6f s halted or switched out\n\n",
@@ -150,8 +152,8 @@ static void print_text(FILE *out, const char *path, const struct tally *t)
 	table = table_new("event|>count|>per guest second");
 	for (enum event_kind kind = 0; kind < NR_EVENT_KINDS; kind++) {
 		for (int reason = 0; reason < NR_EXIT_REASONS; reason++) {
-			uint64_t count = kind == EVENT_exit ? t->reasons[reason]
-							    : t->kinds[kind] * !reason;
+			uint64_t count =
+				kind == EVENT_exit ? t->reasons[reason] : t->kinds[kind] * !reason;
 
 			if (!count)
 				continue;
@@ -160,8 +162,9 @@ static void print_text(FILE *out, const char *path, const struct tally *t)
 				   kind == EVENT_exit ? exit_reason_name(reason) : "");
 			table_cell(table, "%s", table_number(count, n));
 			table_cell(table, "%.1f",
-				   t->guest_cycles ? (double)count * khz * 1e3 / (double)t->guest_cycles
-						   : 0.0);
+				   t->guest_cycles
+					   ? (double)count * khz * 1e3 / (double)t->guest_cycles
+					   : 0.0);
 		}
 	}
 	table_print(table, out);
@@ -179,7 +182,8 @@ int cmd_info(int argc, char **argv)
 		.options = options,
 		.parser = parse,
 		.args_doc = "TRACE",
-		.doc = "Say what is in TRACE: its header, where it came from, how many events of each kind. "
+		.doc = "Say what is in TRACE: its header, where it came from, how many events of "
+		       "each kind. "
 		       "Reads all of it, so a damaged trace is found."
 		       "\vExample: xfdsim info guest.xft",
 	};

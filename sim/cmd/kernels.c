@@ -10,7 +10,6 @@ int cmd_kernels(int argc, char **argv)
 	listing_parse(&list, argc, argv, "List kernel variants: what upstream releases changed.",
 		      "kernel|summary|source");
 	for (size_t i = 0; (kernel = kernel_at(i)); i++)
-		listing_add(&list,
-			    (const char *[]){kernel->name, kernel->summary, kernel->source});
+		listing_add(&list, (const char *[]){kernel->name, kernel->summary, kernel->source});
 	return listing_print(&list);
 }

@@ -36,18 +36,19 @@ static json_t *profile_json(const struct cost_profile *p, bool prices)
 	for (enum step step = 0; step < NR_PRICED_STEPS && prices; step++) {
 		const struct step_price *price = &p->price[step];
 
-		json_object_set_new(
-			steps, step_name(step),
-			json_pack("{so so so ss% ss sb ss? ss}", "low", cli_uint(price->cycles[PRICE_LOW]),
-				  "typical", cli_uint(price->cycles[PRICE_TYPICAL]), "high",
-				  cli_uint(price->cycles[PRICE_HIGH]), "grade", &price->grade,
-				  (size_t)1, "basis", price_basis_name(price->basis), "hypothetical",
-				  (int)price->hypothetical, "shares", price->shares, "source",
-				  price->source));
+		json_object_set_new(steps, step_name(step),
+				    json_pack("{so so so ss% ss sb ss? ss}", "low",
+					      cli_uint(price->cycles[PRICE_LOW]), "typical",
+					      cli_uint(price->cycles[PRICE_TYPICAL]), "high",
+					      cli_uint(price->cycles[PRICE_HIGH]), "grade",
+					      &price->grade, (size_t)1, "basis",
+					      price_basis_name(price->basis), "hypothetical",
+					      (int)price->hypothetical, "shares", price->shares,
+					      "source", price->source));
 	}
 	return json_pack("{ss ss ss so so so}", "name", p->name, "title", p->title, "hash", hash,
-			 "tsc_khz", cli_uint(p->tsc_khz), "core_khz", cli_uint(p->core_khz), "steps",
-			 steps);
+			 "tsc_khz", cli_uint(p->tsc_khz), "core_khz", cli_uint(p->core_khz),
+			 "steps", steps);
 }
 
 static void print_prices(const struct cost_profile *p, FILE *out)
@@ -81,9 +82,12 @@ int cmd_profiles(int argc, char **argv)
 		.options = options,
 		.parser = parse,
 		.args_doc = "[NAME|FILE]",
-		.doc = "List the built-in cost profiles, or show the prices of one, with where each comes "
-		       "from and how far to trust it. Grades: A measured, conditions stated; B stated by "
-		       "KVM's maintainers; C another part or a summary; D recollection or pure modelling."
+		.doc = "List the built-in cost profiles, or show the prices of one, with where "
+		       "each comes "
+		       "from and how far to trust it. Grades: A measured, conditions stated; B "
+		       "stated by "
+		       "KVM's maintainers; C another part or a summary; D recollection or pure "
+		       "modelling."
 		       "\vA name with a slash or ending in .json is a file of your own; "
 		       "sim/profiles/README.md describes the format.",
 	};
@@ -100,8 +104,8 @@ int cmd_profiles(int argc, char **argv)
 	if (status)
 		return status;
 	array = json_array();
-	for (size_t i = 0; !status && (name = args.profile ? args.profile : profile_builtin_name(i));
-	     i++) {
+	for (size_t i = 0;
+	     !status && (name = args.profile ? args.profile : profile_builtin_name(i)); i++) {
 		if (profile_load(name, &p, &err)) {
 			status = cli_fail(&err);
 			break;
@@ -111,7 +115,8 @@ int cmd_profiles(int argc, char **argv)
 		else if (args.profile)
 			print_prices(p, out.text);
 		else
-			fprintf(out.text, "%s  %s%s\n", p->name, p->title, i ? "" : " (the default)");
+			fprintf(out.text, "%s  %s%s\n", p->name, p->title,
+				i ? "" : " (the default)");
 		profile_free(p);
 		if (args.profile)
 			break;

@@ -136,8 +136,8 @@ static void print_text(FILE *out, const struct args *args, const struct engine_t
 			table_number(l->nr_skipped, a));
 }
 
-static int replay(const struct args *args, struct store **store,
-		  const struct cost_profile *profile, struct xfd_error *err)
+static int replay(const struct args *args, struct store **store, const struct cost_profile *profile,
+		  struct xfd_error *err)
 {
 	struct comparison comparison = {0};
 	struct engine_trace trace = {0};
@@ -168,7 +168,8 @@ static int replay(const struct args *args, struct store **store,
 int cmd_replay(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
-		{"policy", 'p', "NAME", 0, "Interception policy (first-nonzero); see 'xfdsim policies'", 1},
+		{"policy", 'p', "NAME", 0,
+		 "Interception policy (first-nonzero); see 'xfdsim policies'", 1},
 		{0},
 	};
 	static const struct argp_child children[] = {{&cli_run_argp, 0, NULL, 0}, {0}};
@@ -176,8 +177,10 @@ int cmd_replay(int argc, char **argv)
 		.options = options,
 		.parser = parse,
 		.args_doc = "TRACE",
-		.doc = "Replay TRACE (.xft or .xfs, - for standard input) under one policy and show its "
-		       "ledger: how often each step happened, what it costs, which VM-exits there were "
+		.doc = "Replay TRACE (.xft or .xfs, - for standard input) under one policy and "
+		       "show its "
+		       "ledger: how often each step happened, what it costs, which VM-exits there "
+		       "were "
 		       "and where each vCPU ended. Counts are exact; cycles are counts times the "
 		       "profile's prices, most of which are estimates (the grade says so)."
 		       "\vExample: xfdsim replay guest.xft -p always-intercept --json",

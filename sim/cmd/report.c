@@ -285,7 +285,8 @@ static int check_outputs(const struct args *args)
 		for (size_t t = 0; t < args->filter.nr_traces && !status; t++)
 			status = cli_refuse_same(args->file[i], args->filter.traces[t]);
 		for (int j = 0; j < i && !status; j++)
-			if (args->file[i] && args->file[j] && !strcmp(args->file[i], args->file[j])) {
+			if (args->file[i] && args->file[j] &&
+			    !strcmp(args->file[i], args->file[j])) {
 				fprintf(stderr, "xfdsim: two documents cannot both go to %s\n",
 					strcmp(args->file[i], "-") ? args->file[i]
 								   : "standard output");

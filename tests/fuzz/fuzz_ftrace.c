@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Any bytes as a recording in text: first line by line and by each parser, where what is read must be in range, then
- * imported as a whole. Ticks are rare, because a time stamp of one line can ask for hours.
+ * Any bytes as a recording in text: first line by line and by each parser, where what is read must
+ * be in range, then imported as a whole. Ticks are rare, because a time stamp of one line can ask
+ * for hours.
  */
 #include <stddef.h>
 #include <stdint.h>
