@@ -16,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE
 compare() {
 	file=$1
 	shift
-	"$xfdsim" import "$file" "$@" -o project-import.xfs >/dev/null 2>project-import.log || {
+	"$xfdsim" import "$file" --mode projected "$@" -o project-import.xfs >/dev/null 2>project-import.log || {
 		cat project-import.log >&2
 		exit 1
 	}
@@ -38,7 +38,7 @@ compare() {
 xfdsim=$1
 oracle=$2/tests/oracle/project.py
 for sample in "$2"/traces/samples/*.ftrace.zst; do
-	compare "$sample" --amx-tasks 'stress-ng-matri*'
+	compare "$sample" --amx-tasks 'stress-ng-matri*,amxload'
 	compare "$sample" --amx-tasks 'nginx,redis-*' --hz 0 --host-hz 0 --tsc-khz 2000001
 	compare "$sample" --amx-tasks 'wrk' --hz 1000 --host-hz 300
 	compare "$sample"
