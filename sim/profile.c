@@ -22,6 +22,7 @@
 extern const char embedded_profile_spr_json[];
 extern const char embedded_profile_gnr_json[];
 extern const char embedded_profile_icx_json[];
+extern const char embedded_profile_emr_json[];
 
 static const struct {
 	const char *name;
@@ -30,6 +31,7 @@ static const struct {
 	{"spr", embedded_profile_spr_json},
 	{"gnr", embedded_profile_gnr_json},
 	{"icx", embedded_profile_icx_json},
+	{"emr", embedded_profile_emr_json},
 };
 
 enum { NR_BUILTINS = sizeof(builtins) / sizeof(builtins[0]), PATH_BYTES = 128 };

@@ -86,8 +86,12 @@ static int add_prediction(const struct prediction *p, json_t *datum)
 	const json_t *published = json_object_get(datum, "published");
 	double from = json_number_value(json_array_get(published, 0));
 	double to = json_number_value(json_array_get(published, 1));
+	const char *set = json_string_value(json_object_get(datum, "set"));
 	double value[NR_PRICE_COLUMNS];
 
+	/* Held out for all profiles but the one that was set with it. */
+	if (set && !strcmp(set, p->profile->name))
+		json_object_set_new(datum, "use", json_string("calibration"));
 	for (enum price_column column = 0; column < NR_PRICE_COLUMNS; column++) {
 		int ret = predict(p, datum, column, &value[column]);
 

@@ -19,7 +19,7 @@
 enum { TRAP, PASS, ADAPTIVE, NR_RUNS };
 
 static const char *const policies[NR_RUNS] = {"always-intercept", "passthrough", "adaptive"};
-static const char *const profiles[] = {"spr", "gnr", "icx"};
+static const char *const profiles[] = {"spr", "gnr", "icx", "emr"};
 
 static struct cost_profile *load(const char *name)
 {

@@ -56,7 +56,7 @@ static void each_builtin_loads_under_its_own_name(void **state)
 		assert_true(profile->tsc_khz <= profile->core_khz);
 		profile_free(profile);
 	}
-	assert_int_equal(nr, 3);
+	assert_int_equal(nr, 4);
 }
 
 static void no_name_means_the_default_profile(void **state)
@@ -121,6 +121,11 @@ static void derived_prices_follow_column_by_column(void **state)
 	for (size_t i = 0; profile_builtin_name(i); i++) {
 		struct cost_profile *profile = load(profile_builtin_name(i));
 
+		/* emr has its own reckoning, below. */
+		if (!strcmp(profile->name, "emr")) {
+			profile_free(profile);
+			continue;
+		}
 		for (int column = 0; column < NR_PRICE_COLUMNS; column++) {
 			int64_t light = (int64_t)light_exit(profile, column);
 			int64_t fastpath = (int64_t)(cycles(profile, STEP_entry_prep, column) +
@@ -148,6 +153,49 @@ static void derived_prices_follow_column_by_column(void **state)
 		}
 		profile_free(profile);
 	}
+}
+
+static void emr_adds_up_to_what_was_measured(void **state)
+{
+	static const uint64_t cpuid[NR_PRICE_COLUMNS] = {2360, 2480, 3610};
+	static const uint64_t wrmsr_exit[NR_PRICE_COLUMNS] = {3200, 3450, 4100};
+	static const uint64_t saving[NR_PRICE_COLUMNS] = {900, 450, 300};
+	static const enum step own[] = {
+		STEP_vmexit,          STEP_vmx_asm,
+		STEP_vmentry,         STEP_entry_prep,
+		STEP_exit_post,       STEP_handler,
+		STEP_fastpath,        STEP_msr_emulate,
+		STEP_guest_wrmsr_xfd, STEP_guest_wrmsr_xfd_err,
+		STEP_host_wrmsr_xfd,  STEP_xfd_err_write,
+		STEP_xsaves_tiles,    STEP_xrstors_tiles,
+	};
+	struct cost_profile *emr = load("emr"), *spr = load("spr");
+
+	(void)state;
+	for (int column = 0; column < NR_PRICE_COLUMNS; column++) {
+		assert_int_equal(light_exit(emr, column), cpuid[column]);
+		/* The exit that the switch was measured with is a typical one. */
+		assert_int_equal(cycles(emr, STEP_msr_emulate, column) + cpuid[PRICE_TYPICAL],
+				 wrmsr_exit[column]);
+		assert_int_equal(cycles(emr, STEP_fastpath, column) + saving[column],
+				 cycles(emr, STEP_entry_prep, column) +
+					 cycles(emr, STEP_exit_post, column) +
+					 cycles(emr, STEP_handler, column));
+	}
+	assert_int_equal(cycles(emr, STEP_xsaves_tiles, PRICE_TYPICAL) +
+				 cycles(emr, STEP_xrstors_tiles, PRICE_TYPICAL),
+			 450);
+	for (int step = 0; step < NR_PRICED_STEPS; step++) {
+		bool is_own = false;
+
+		for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+			is_own |= (int)own[i] == step;
+		if (!is_own)
+			assert_memory_equal(emr->price[step].cycles, spr->price[step].cycles,
+					    sizeof(spr->price[step].cycles));
+	}
+	profile_free(emr);
+	profile_free(spr);
 }
 
 static void spr_fastpath_is_200_typical(void **state)
@@ -187,14 +235,17 @@ static void accesses_of_one_msr_cost_the_same_wherever_they_are_made(void **stat
 	}
 }
 
-static void no_builtin_price_claims_to_be_measured(void **state)
+static void only_the_xfd_write_of_emr_claims_to_be_measured(void **state)
 {
 	(void)state;
 	for (size_t i = 0; profile_builtin_name(i); i++) {
 		struct cost_profile *profile = load(profile_builtin_name(i));
 
 		for (int step = 0; step < NR_PRICED_STEPS; step++) {
-			assert_int_not_equal(profile->price[step].basis, BASIS_MEASURED);
+			bool measured =
+				!strcmp(profile->name, "emr") && step == STEP_guest_wrmsr_xfd;
+
+			assert_int_equal(profile->price[step].basis == BASIS_MEASURED, measured);
 			assert_in_range(profile->price[step].grade, 'B', 'D');
 		}
 		profile_free(profile);
@@ -356,7 +407,7 @@ static void an_unknown_name_is_a_usage_error_that_lists_the_known_ones(void **st
 	(void)state;
 	assert_int_equal(profile_load("skx", &profile, &err), -EINVAL);
 	assert_int_equal(err.kind, XFD_ERROR_USAGE);
-	assert_non_null(strstr(err.text, "no profile \"skx\"; built in: spr, gnr, icx"));
+	assert_non_null(strstr(err.text, "no profile \"skx\"; built in: spr, gnr, icx, emr"));
 }
 
 static void a_file_that_cannot_be_read_is_a_system_error(void **state)
@@ -505,9 +556,10 @@ int main(void)
 		cmocka_unit_test(light_exit_is_bounded_by_the_published_round_trip),
 		cmocka_unit_test(intercepted_changing_write_prices_at_its_parts),
 		cmocka_unit_test(derived_prices_follow_column_by_column),
+		cmocka_unit_test(emr_adds_up_to_what_was_measured),
 		cmocka_unit_test(spr_fastpath_is_200_typical),
 		cmocka_unit_test(accesses_of_one_msr_cost_the_same_wherever_they_are_made),
-		cmocka_unit_test(no_builtin_price_claims_to_be_measured),
+		cmocka_unit_test(only_the_xfd_write_of_emr_claims_to_be_measured),
 		cmocka_unit_test(only_icx_is_hypothetical_and_only_where_xfd_or_amx_is_needed),
 		cmocka_unit_test(a_bad_profile_is_refused_with_its_place),
 		cmocka_unit_test(every_prefix_of_a_profile_is_refused),

@@ -138,10 +138,9 @@ int cmd_validate(int argc, char **argv)
 		.options = options,
 		.parser = parse,
 		.doc = "Compare a cost profile's predictions with published end-to-end "
-		       "measurements, and "
-		       "say of each whether the prices were set with it. No published measurement "
-		       "of "
-		       "XFD interception itself exists."
+		       "measurements, "
+		       "and a few of our own, and say of each whether the prices were set with it. "
+		       "Nobody has published a measurement of XFD interception itself."
 		       "\vExample: xfdsim validate --profile icx",
 	};
 	struct args args = {.profile = PROFILE_DEFAULT};
