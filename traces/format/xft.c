@@ -8,9 +8,8 @@
  * clocks tick in steps, as byte planes, because their high bytes are nearly constant and their
  * low bytes nearly random. A replay needs the first part only.
  *
- * Tags and vCPUs are packed into as many bits as they need, in halves, quarters and eighths of
- * the block, so that unpacking is shifts and masks over whole arrays: 0.1 ns an event, where
- * zstd's literals take 1 ns for the same bytes. zstd is left for what repeats.
+ * Columns are packed so that unpacking is cheap (traces/xft_column.h); zstd is left for what
+ * repeats.
  *
  * Every part has its own checksum, seeded with the header's, so parts of two files do not
  * mix. Nothing seeks: writing to and reading from a pipe work.
@@ -23,80 +22,10 @@
 #include <zstd.h>
 
 #include "traces/format.h"
-#include "traces/le.h"
-#include "traces/validate.h"
+#include "traces/xft.h"
+#include "traces/xft_column.h"
 
-enum { WHAT, WHEN, NR_PARTS };
-
-enum {
-	MAJOR = 1,
-	MINOR = 0,
-	BYTE_ORDER_MARK = 0x01020304,
-	ZSTD_LEVEL = 3,
-	/* Shorter matches between nearly random bytes cost more than the bytes, in room and time.
-	 */
-	ZSTD_MIN_MATCH = 7,
-
-	MAGIC_BYTES = 8,
-	CHECKSUM_BYTES = 8,
-
-	/* File header: fixed part, flags of the vCPUs, provenance, checksum. */
-	HEADER_FIXED_BYTES = 48,
-	HEADER_MAX_BYTES =
-		HEADER_FIXED_BYTES + TRACE_MAX_VCPUS + TRACE_MAX_PROVENANCE_BYTES + CHECKSUM_BYTES,
-	HEADER_ARMED_START = 1,
-	HEADER_FLAGS = HEADER_ARMED_START,
-
-	BLOCK_MAGIC = 0x42544658, /* "XFTB" */
-	BLOCK_HEADER_BYTES = 64,
-	CODEC_PLAIN = 0,
-	CODEC_ZSTD = 1,
-	/* Compressed when it saves one part of so many. */
-	WHAT_WORTH = 4,
-	WHEN_WORTH = 16,
-
-	/* First part of a block: fixed, words, tags, vCPUs, arguments. Second: fixed, deltas. */
-	WHAT_FIXED_BYTES = 40,
-	WORD_BYTES = 20,
-	WORD_VARIES = 1,
-	WHAT_MAX_BYTES = WHAT_FIXED_BYTES + BLOCK_MAX_WORDS * WORD_BYTES +
-			 TRACE_BLOCK_EVENTS * (1 + 2 + 8) + 64,
-	WHEN_FIXED_BYTES = 16,
-	WHEN_MAX_BYTES = WHEN_FIXED_BYTES + TRACE_BLOCK_EVENTS * 8,
-
-	INDEX_MAGIC = 0x49544658, /* "XFTI" */
-	INDEX_HEADER_BYTES = 8,
-	INDEX_KINDS = 32, /* room for kinds to come */
-	INDEX_ENTRY_BYTES = 24 + 4 * INDEX_KINDS,
-
-	IDENTITY_BYTES = 16,
-	TRAILER_BYTES = 56,
-
-	MAX_CUTS = 3 + 8, /* words, tags, vCPUs, planes */
-
-	CHUNK = 1024 /* events decoded at a time, so that columns stay in the L1 cache */
-};
-
-_Static_assert((int)NR_EVENT_KINDS <= (int)INDEX_KINDS, "the index has a counter for each kind");
-
-static const uint8_t header_magic[MAGIC_BYTES] = {0x89, 'X', 'F', 'T', '\r', '\n', 0x1a, '\n'};
-static const uint8_t trailer_magic[MAGIC_BYTES] = {'X', 'F', 'T', 'E', 'N', 'D', '\r', '\n'};
-
-/* What the index says of a block. */
-struct block_info {
-	uint64_t offset;
-	uint32_t nr_events;
-	uint64_t sum_cycles;
-	uint32_t kind_count[INDEX_KINDS];
-};
-
-/* @unit: what the numbers were divided by; @width: byte planes; @planes: @width * @nr bytes */
-struct column {
-	uint64_t unit;
-	unsigned int width;
-	size_t nr;
-	const uint8_t *planes;
-};
+enum { CHUNK = 1024 /* events decoded at a time, so that columns stay in the L1 cache */ };
 
 struct block_header {
 	uint64_t offset;
@@ -144,171 +73,18 @@ struct xft_reader {
 	uint8_t identity[IDENTITY_BYTES];
 };
 
-/*
- * @blocks: what the index will say; 152 bytes for each 65536 events
- * @cuts:   where the columns of a part end
- */
-struct xft_writer {
-	struct outfile *out;
-	const struct trace_info *info;
-	uint64_t seed;
-	struct block_info *blocks;
-	size_t nr_blocks;
-	size_t max_blocks;
-	uint64_t nr_events;
-	ZSTD_CCtx *zstd;
-	size_t cuts[MAX_CUTS];
-	size_t nr_cuts;
-	uint64_t numbers[TRACE_BLOCK_EVENTS];
-	struct block_builder builder;
-	uint8_t what[WHAT_MAX_BYTES];
-	uint8_t when[WHEN_MAX_BYTES];
-	uint8_t stored[NR_PARTS][WHAT_MAX_BYTES];
-};
-
-_Static_assert((int)WHEN_MAX_BYTES <= (int)WHAT_MAX_BYTES, "either part fits what it is stored in");
-
-static int no_memory(const char *name, struct xfd_error *err)
-{
-	return xfd_error_set(err, XFD_ERROR_SYSTEM, name, 0, -1, "out of memory");
-}
-
-/* Bits that numbers up to @max need. */
-static unsigned int bits_for(uint64_t max)
-{
-	unsigned int bits = 0;
-
-	for (; max; max >>= 1)
-		bits++;
-	return bits;
-}
-
 static uint64_t checksum(const struct xft_reader *r, const void *data, size_t len)
 {
 	return XXH3_64bits_withSeed(data, len, r->seed);
 }
 
-static void index_header(uint8_t *dst)
-{
-	le32_store(dst, INDEX_MAGIC);
-	le32_store(dst + 4, INDEX_ENTRY_BYTES);
-}
-
-static void index_entry(uint8_t *dst, const struct block_info *block)
-{
-	le64_store(dst, block->offset);
-	le32_store(dst + 8, block->nr_events);
-	le32_store(dst + 12, 0);
-	le64_store(dst + 16, block->sum_cycles);
-	for (size_t kind = 0; kind < INDEX_KINDS; kind++)
-		le32_store(dst + 24 + 4 * kind, block->kind_count[kind]);
-}
-
 static bool xft_sniff(const uint8_t *head, size_t len)
 {
-	return len >= 4 && !memcmp(head, header_magic, 4);
+	return len >= 4 && !memcmp(head, XFT_HEADER_MAGIC, 4);
 }
 
 #define REFUSE_AT(r, err, offset, ...)                                                             \
 	xfd_error_set(err, XFD_ERROR_INPUT, infile_name((r)->in), 0, (int64_t)(offset), __VA_ARGS__)
-
-/* What can be said before the checksum is known to be right. */
-static int check_fixed(struct xft_reader *r, const uint8_t *fixed, size_t len,
-		       struct xfd_error *err)
-{
-	uint32_t mark = le32_load(fixed + 8);
-	uint32_t size = le32_load(fixed + 16);
-
-	if (len < HEADER_FIXED_BYTES)
-		return REFUSE_AT(r, err, len, "cut off inside the file header");
-	if (memcmp(fixed, header_magic, MAGIC_BYTES))
-		return REFUSE_AT(r, err, 0,
-				 "the magic is damaged; was the file transferred as text?");
-	if (mark == __builtin_bswap32(BYTE_ORDER_MARK))
-		return REFUSE_AT(r, err, 8,
-				 "written in big-endian byte order; packed traces are "
-				 "little-endian");
-	if (mark != BYTE_ORDER_MARK)
-		return REFUSE_AT(r, err, 8, "byte-order mark 0x%08" PRIx32 ", wanted 0x%08x", mark,
-				 BYTE_ORDER_MARK);
-	if (le16_load(fixed + 12) != MAJOR || le16_load(fixed + 14) > MINOR)
-		return REFUSE_AT(r, err, 12,
-				 "version %d.%d of packed traces; this program reads "
-				 "up to %d.%d",
-				 le16_load(fixed + 12), le16_load(fixed + 14), MAJOR, MINOR);
-	if (size < HEADER_FIXED_BYTES + CHECKSUM_BYTES || size > HEADER_MAX_BYTES)
-		return REFUSE_AT(r, err, 16,
-				 "file header of %" PRIu32 " bytes; %d to %d are "
-				 "allowed",
-				 size, HEADER_FIXED_BYTES + CHECKSUM_BYTES, HEADER_MAX_BYTES);
-	return 0;
-}
-
-/* @header is whole and its checksum right; numbers are checked by validate_info(). */
-static int parse_header(struct xft_reader *r, const uint8_t *header, size_t size,
-			struct trace_info *info, struct xfd_error *err)
-{
-	uint32_t flags = le32_load(header + 20);
-	uint32_t provenance_bytes = le32_load(header + 40);
-
-	info->tsc_khz = le64_load(header + 24);
-	info->nr_vcpus = le32_load(header + 32);
-	info->nr_pcpus = le32_load(header + 36);
-	info->armed_start = flags & HEADER_ARMED_START;
-	if (flags & ~(uint32_t)HEADER_FLAGS)
-		return REFUSE_AT(r, err, 20, "unknown flag bits 0x%" PRIx32,
-				 flags & ~(uint32_t)HEADER_FLAGS);
-	if (le32_load(header + 44))
-		return REFUSE_AT(r, err, 44, "reserved bytes are not 0");
-	if ((uint64_t)HEADER_FIXED_BYTES + info->nr_vcpus + provenance_bytes + CHECKSUM_BYTES !=
-	    size)
-		return REFUSE_AT(r, err, 16,
-				 "file header of %zu bytes does not fit %" PRIu32
-				 " vCPUs and %" PRIu32 " bytes of provenance",
-				 size, info->nr_vcpus, provenance_bytes);
-	header += HEADER_FIXED_BYTES;
-	/* One byte more, so that 0 vCPUs are refused as such and not as lack of memory. */
-	info->vcpu_flags = calloc(1, (size_t)info->nr_vcpus + 1);
-	info->provenance = calloc(1, (size_t)provenance_bytes + 1);
-	if (!info->vcpu_flags || !info->provenance)
-		return no_memory(infile_name(r->in), err);
-	memcpy(info->vcpu_flags, header, info->nr_vcpus);
-	memcpy(info->provenance, header + info->nr_vcpus, provenance_bytes);
-	if (memchr(info->provenance, '\0', provenance_bytes))
-		return REFUSE_AT(r, err, HEADER_FIXED_BYTES + info->nr_vcpus,
-				 "NUL byte in the provenance");
-	return 0;
-}
-
-static int read_header(struct xft_reader *r, struct trace_info *info, struct xfd_error *err)
-{
-	uint8_t fixed[HEADER_FIXED_BYTES] = {0};
-	uint8_t *header;
-	size_t size, got;
-	int ret = infile_read(r->in, fixed, sizeof(fixed), &got, err);
-
-	if (!ret)
-		ret = check_fixed(r, fixed, got, err);
-	if (ret)
-		return ret;
-	size = le32_load(fixed + 16);
-	header = malloc(size);
-	if (!header)
-		return no_memory(infile_name(r->in), err);
-	memcpy(header, fixed, sizeof(fixed));
-	ret = infile_read(r->in, header + sizeof(fixed), size - sizeof(fixed), &got, err);
-	if (!ret && got < size - sizeof(fixed))
-		ret = REFUSE_AT(r, err, infile_offset(r->in), "cut off inside the file header");
-	if (!ret) {
-		r->seed = XXH3_64bits(header, size - CHECKSUM_BYTES);
-		if (r->seed != le64_load(header + size - CHECKSUM_BYTES))
-			ret = REFUSE_AT(r, err, 0, "corrupt file header: wrong checksum");
-	}
-	if (!ret)
-		ret = parse_header(r, header, size, info, err);
-	free(header);
-	return ret;
-}
 
 static int xft_open(struct infile *in, struct trace_info *info, void **reader,
 		    struct xfd_error *err)
@@ -318,11 +94,11 @@ static int xft_open(struct infile *in, struct trace_info *info, void **reader,
 	int ret;
 
 	if (!r)
-		return no_memory(infile_name(in), err);
+		return xft_no_memory(infile_name(in), err);
 	*reader = r;
 	r->in = in;
 	r->info = info;
-	ret = read_header(r, info, err);
+	ret = xft_header_read(in, info, &r->seed, err);
 	if (ret)
 		return ret;
 	r->index = XXH3_createState();
@@ -332,9 +108,9 @@ static int xft_open(struct infile *in, struct trace_info *info, void **reader,
 	r->vcpus = malloc(TRACE_BLOCK_EVENTS * sizeof(*r->vcpus));
 	r->args = malloc((TRACE_BLOCK_EVENTS + 1) * sizeof(*r->args));
 	if (!r->index || !r->zstd || !r->block || !r->tags || !r->vcpus || !r->args)
-		return no_memory(infile_name(in), err);
+		return xft_no_memory(infile_name(in), err);
 	XXH3_64bits_reset_withSeed(r->index, r->seed);
-	index_header(index);
+	xft_index_begin(index);
 	XXH3_64bits_update(r->index, index, sizeof(index));
 	return 0;
 }
@@ -365,7 +141,7 @@ static int buffer_reserve(struct xft_reader *r, struct buffer *buf, size_t size,
 	free(buf->data);
 	buf->data = malloc(size);
 	buf->size = buf->data ? size : 0;
-	return buf->data ? 0 : no_memory(infile_name(r->in), err);
+	return buf->data ? 0 : xft_no_memory(infile_name(r->in), err);
 }
 
 static int refuse_cut(struct xft_reader *r, const char *where, struct xfd_error *err)
@@ -490,145 +266,7 @@ static int decompress(struct xft_reader *r, const struct block_header *block, in
 	return 0;
 }
 
-static inline void planes_join(const struct column *column, unsigned int width, size_t from,
-			       size_t nr, uint64_t *dst)
-{
-	for (size_t i = 0; i < nr; i++) {
-		const uint8_t *plane = column->planes + from + i;
-		uint64_t number = 0;
-
-		for (unsigned int b = 0; b < width; b++)
-			number |= (uint64_t)plane[b * column->nr] << 8 * b;
-		dst[i] = number;
-	}
-}
-
-/*
- * Numbers @from to @from + @nr of a column. The usual widths have loops of their own, without
- * a test of it. The largest number is looked for first, so that one compare a chunk proves
- * that no product wraps. False when one would.
- */
-static bool column_decode(const struct column *column, size_t from, size_t nr, uint64_t *dst)
-{
-	uint64_t max = 0;
-
-	switch (column->width) {
-	case 1:
-		planes_join(column, 1, from, nr, dst);
-		break;
-	case 2:
-		planes_join(column, 2, from, nr, dst);
-		break;
-	case 3:
-		planes_join(column, 3, from, nr, dst);
-		break;
-	default:
-		planes_join(column, column->width, from, nr, dst);
-		break;
-	}
-	if (column->unit == 1)
-		return true;
-	for (size_t i = 0; i < nr; i++)
-		max = dst[i] > max ? dst[i] : max;
-	if (max > UINT64_MAX / column->unit)
-		return false;
-	for (size_t i = 0; i < nr; i++)
-		dst[i] *= column->unit;
-	return true;
-}
-
-/* ---- numbers of a few bits ---- */
-
-/* Bytes that @nr numbers of @bits bits take: a group of planes for each binary digit of @bits. */
-static size_t packed_bytes(size_t nr, unsigned int bits)
-{
-	size_t bytes = 0;
-
-	for (unsigned int size = 8; size; size /= 2)
-		if (bits & size)
-			bytes += (nr + 8 / size - 1) / (8 / size);
-	return bytes;
-}
-
-/* One group: 8 / @size numbers share a byte, a stride of @each apart, so that loops are simple. */
-static void unpack_group(const uint8_t *src, size_t nr, unsigned int size, unsigned int shift,
-			 uint8_t *dst)
-{
-	size_t each = (nr + 8 / size - 1) / (8 / size);
-	uint8_t mask = (uint8_t)((1u << size) - 1);
-
-	for (unsigned int q = 0; q < 8; q += size) {
-		size_t first = q / size * each;
-		size_t len = first < nr ? nr - first < each ? nr - first : each : 0;
-		uint8_t *at = dst + first;
-
-		for (size_t i = 0; i < len; i++)
-			at[i] |= (uint8_t)((src[i] >> q & mask) << shift);
-	}
-}
-
-/* Numbers of up to 8 bits. */
-static const uint8_t *unpack(const uint8_t *src, size_t nr, unsigned int bits, uint8_t *dst)
-{
-	unsigned int shift = 0;
-
-	memset(dst, 0, nr);
-	for (unsigned int size = 8; size; size /= 2) {
-		if (!(bits & size))
-			continue;
-		unpack_group(src, nr, size, shift, dst);
-		src += packed_bytes(nr, size);
-		shift += size;
-	}
-	return src;
-}
-
-/* vCPUs: their low byte first, then the rest of their bits. */
-static const uint8_t *unpack_vcpus(const uint8_t *src, size_t nr, unsigned int bits, uint8_t *tmp,
-				   uint16_t *dst)
-{
-	src = unpack(src, nr, bits < 8 ? bits : 8, tmp);
-	for (size_t i = 0; i < nr; i++)
-		dst[i] = tmp[i];
-	if (bits <= 8)
-		return src;
-	src = unpack(src, nr, bits - 8, tmp);
-	for (size_t i = 0; i < nr; i++)
-		dst[i] = (uint16_t)(dst[i] | tmp[i] << 8);
-	return src;
-}
-
-static uint8_t *pack(const uint16_t *numbers, unsigned int from_bit, size_t nr, unsigned int bits,
-		     uint8_t *dst)
-{
-	for (unsigned int size = 8; size; size /= 2) {
-		size_t each = (nr + 8 / size - 1) / (8 / size);
-
-		if (!(bits & size))
-			continue;
-		memset(dst, 0, each);
-		for (size_t i = 0; i < nr; i++)
-			dst[i % each] |= (uint8_t)((numbers[i] >> from_bit & ((1u << size) - 1))
-						   << i / each * size);
-		dst += each;
-		from_bit += size;
-	}
-	return dst;
-}
-
 /* ---- reading blocks ---- */
-
-static unsigned int vcpu_bits(const struct trace_info *info)
-{
-	return bits_for(info->nr_vcpus - 1);
-}
-
-static size_t vcpu_bytes(const struct trace_info *info, size_t nr)
-{
-	unsigned int bits = vcpu_bits(info);
-
-	return packed_bytes(nr, bits < 8 ? bits : 8) + (bits > 8 ? packed_bytes(nr, bits - 8) : 0);
-}
 
 static int parse_words(struct xft_reader *r, const struct block_header *header, const uint8_t *raw,
 		       struct xfd_error *err)
@@ -706,7 +344,7 @@ static int parse_what(struct xft_reader *r, const struct block_header *header,
 	size_t n = header->nr_events;
 	struct column args = {
 		.width = raw[8], .nr = le32_load(raw + 4), .unit = le64_load(raw + 16)};
-	unsigned int bits = raw[2];
+	unsigned int bits = raw[2], vcpus = xft_bits_for(r->info->nr_vcpus - 1);
 	uint64_t want;
 	int ret;
 
@@ -720,12 +358,11 @@ static int parse_what(struct xft_reader *r, const struct block_header *header,
 		.guest_cycles = le64_load(raw + 24),
 		.off_cycles = le64_load(raw + 32),
 	};
-	if (block->nr_words > BLOCK_MAX_WORDS || bits > 8 || raw[3] != vcpu_bits(r->info) ||
-	    args.width > 8 || args.nr > n || !args.unit || le32_load(raw + 9) ||
-	    le16_load(raw + 13) || raw[15])
+	if (block->nr_words > BLOCK_MAX_WORDS || bits > 8 || raw[3] != vcpus || args.width > 8 ||
+	    args.nr > n || !args.unit || le32_load(raw + 9) || le16_load(raw + 13) || raw[15])
 		return REFUSE_AT(r, err, header->offset, "block with impossible columns");
-	want = WHAT_FIXED_BYTES + block->nr_words * WORD_BYTES + packed_bytes(n, bits) +
-	       vcpu_bytes(r->info, n) + args.nr * args.width;
+	want = WHAT_FIXED_BYTES + block->nr_words * WORD_BYTES + xft_packed_bytes(n, bits) +
+	       xft_vcpu_bytes(n, vcpus) + args.nr * args.width;
 	if (want != header->payload_bytes[WHAT])
 		return REFUSE_AT(r, err, header->offset,
 				 "block of %" PRIu32 " bytes, its columns want %" PRIu64,
@@ -734,13 +371,13 @@ static int parse_what(struct xft_reader *r, const struct block_header *header,
 	ret = parse_words(r, header, raw, err);
 	raw += block->nr_words * WORD_BYTES;
 	if (block->vcpus) /* the tags' room serves meanwhile */
-		unpack_vcpus(raw + packed_bytes(n, bits), n, vcpu_bits(r->info), r->tags, r->vcpus);
-	args.planes = raw + packed_bytes(n, bits) + vcpu_bytes(r->info, n);
-	unpack(raw, n, bits, r->tags);
+		xft_unpack_vcpus(raw + xft_packed_bytes(n, bits), n, vcpus, r->tags, r->vcpus);
+	args.planes = raw + xft_packed_bytes(n, bits) + xft_vcpu_bytes(n, vcpus);
+	xft_unpack(raw, n, bits, r->tags);
 	if (!ret)
 		ret = check_tags(r, header, err);
 	r->args[args.nr] = 0; /* the choice in join_block() reads one beyond */
-	if (!ret && !column_decode(&args, 0, args.nr, r->args))
+	if (!ret && !xft_column_decode(&args, 0, args.nr, r->args))
 		ret = REFUSE_AT(r, err, header->offset, "block with an argument beyond 64 bits");
 	return ret;
 }
@@ -770,7 +407,7 @@ static int parse_when(struct xft_reader *r, const struct block_header *header,
 static int load_block(struct xft_reader *r, struct xfd_error *err)
 {
 	struct block_header *header = &r->header;
-	struct block_info info = {0};
+	struct xft_index_entry info = {0};
 	uint8_t entry[INDEX_ENTRY_BYTES];
 	int ret = read_block_header(r, header, err);
 
@@ -787,7 +424,7 @@ static int load_block(struct xft_reader *r, struct xfd_error *err)
 	info.sum_cycles = r->block->guest_cycles + r->block->off_cycles;
 	for (size_t kind = 0; kind < NR_EVENT_KINDS; kind++)
 		info.kind_count[kind] = (uint32_t)r->block->count[kind];
-	index_entry(entry, &info);
+	xft_index_entry(entry, &info);
 	XXH3_64bits_update(r->index, entry, sizeof(entry));
 	r->nr_blocks++;
 	r->nr_events += info.nr_events;
@@ -809,7 +446,7 @@ static int join_block(struct xft_reader *r, struct trace_event *events, struct x
 	for (size_t from = 0; from < block->nr; from += CHUNK) {
 		size_t nr = block->nr - from < CHUNK ? block->nr - from : CHUNK;
 
-		if (!column_decode(&r->deltas, from, nr, deltas))
+		if (!xft_column_decode(&r->deltas, from, nr, deltas))
 			return REFUSE_AT(r, err, r->header.offset,
 					 "block with a delta beyond 64 bits");
 		for (size_t i = 0; i < nr; i++) {
@@ -892,7 +529,7 @@ static int read_footer(struct xft_reader *r, struct xfd_error *err)
 	ret = read_part(r, trailer, sizeof(trailer), ", inside the trailer", err);
 	if (ret)
 		return ret;
-	if (memcmp(trailer + 48, trailer_magic, MAGIC_BYTES))
+	if (memcmp(trailer + TRAILER_MAGIC_AT, XFT_TRAILER_MAGIC, MAGIC_BYTES))
 		return REFUSE_AT(r, err, offset, "corrupt trailer: wrong magic");
 	if (checksum(r, trailer, 40) != le64_load(trailer + 40))
 		return REFUSE_AT(r, err, offset, "corrupt trailer: wrong checksum");
@@ -963,274 +600,6 @@ static int xft_next_block(void *reader, struct trace_block *block, struct xfd_er
 	if (!ret && found)
 		*block = *r->block;
 	return ret;
-}
-
-static int xft_begin(struct outfile *out, const struct trace_info *info, void **writer,
-		     struct xfd_error *err)
-{
-	size_t provenance_bytes = strlen(info->provenance);
-	size_t size = HEADER_FIXED_BYTES + info->nr_vcpus + provenance_bytes + CHECKSUM_BYTES;
-	struct xft_writer *w = calloc(1, sizeof(*w));
-	uint8_t *header = calloc(1, size);
-	int ret;
-
-	*writer = w;
-	if (w)
-		w->zstd = ZSTD_createCCtx();
-	if (!header || !w || !w->zstd) {
-		free(header);
-		return no_memory(outfile_name(out), err);
-	}
-	memcpy(header, header_magic, MAGIC_BYTES);
-	le32_store(header + 8, BYTE_ORDER_MARK);
-	le16_store(header + 12, MAJOR);
-	le16_store(header + 14, MINOR);
-	le32_store(header + 16, (uint32_t)size);
-	le32_store(header + 20, info->armed_start ? HEADER_ARMED_START : 0);
-	le64_store(header + 24, info->tsc_khz);
-	le32_store(header + 32, info->nr_vcpus);
-	le32_store(header + 36, info->nr_pcpus);
-	le32_store(header + 40, (uint32_t)provenance_bytes);
-	memcpy(header + HEADER_FIXED_BYTES, info->vcpu_flags, info->nr_vcpus);
-	memcpy(header + HEADER_FIXED_BYTES + info->nr_vcpus, info->provenance, provenance_bytes);
-	block_builder_init(&w->builder, info->tsc_khz);
-	w->out = out;
-	w->info = info;
-	w->seed = XXH3_64bits(header, size - CHECKSUM_BYTES);
-	le64_store(header + size - CHECKSUM_BYTES, w->seed);
-	ret = outfile_write(out, header, size, err);
-	free(header);
-	return ret;
-}
-
-static void xft_end(void *writer)
-{
-	struct xft_writer *w = writer;
-
-	ZSTD_freeCCtx(w->zstd);
-	free(w->blocks);
-	free(w);
-}
-
-static uint64_t divisor(const uint64_t *numbers, size_t nr)
-{
-	uint64_t gcd = 0;
-
-	for (size_t i = 0; i < nr && gcd != 1; i++) {
-		uint64_t b = numbers[i];
-
-		while (b) {
-			uint64_t rest = gcd % b;
-
-			gcd = b;
-			b = rest;
-		}
-	}
-	return gcd ? gcd : 1;
-}
-
-/* Divides @numbers and splits them into planes at *@dst, moves that on, and marks the cuts. */
-static struct column column_encode(struct xft_writer *w, const uint8_t *start, uint64_t *numbers,
-				   size_t nr, uint8_t **dst)
-{
-	struct column column = {.unit = divisor(numbers, nr), .nr = nr, .planes = *dst};
-	uint64_t bits = 0;
-
-	for (size_t i = 0; i < nr; i++) {
-		numbers[i] /= column.unit;
-		bits |= numbers[i];
-	}
-	for (; bits; bits >>= 8) {
-		for (size_t i = 0; i < nr; i++)
-			*(*dst)++ = (uint8_t)(numbers[i] >> 8 * column.width);
-		column.width++;
-		w->cuts[w->nr_cuts++] = (size_t)(*dst - start);
-	}
-	return column;
-}
-
-/* What happened, into w->what. Returns its bytes. */
-static size_t encode_what(struct xft_writer *w, const struct trace_block *block)
-{
-	unsigned int bits = bits_for(block->nr_words - 1), vcpus = vcpu_bits(w->info);
-	uint8_t *p = w->what + WHAT_FIXED_BYTES;
-	uint16_t *numbers = (uint16_t *)w->numbers;
-	struct column args;
-
-	w->nr_cuts = 0;
-	for (size_t i = 0; i < block->nr_words; i++, p += WORD_BYTES) {
-		le64_store(p, block->word[i].min);
-		le64_store(p + 8, block->word[i].max);
-		p[16] = block->word[i].kind;
-		p[17] = block->word[i].varies ? WORD_VARIES : 0;
-		p[18] = p[19] = 0;
-	}
-	w->cuts[w->nr_cuts++] = (size_t)(p - w->what);
-	for (size_t i = 0; i < block->nr; i++)
-		numbers[i] = block->tags[i];
-	p = pack(numbers, 0, block->nr, bits, p);
-	w->cuts[w->nr_cuts++] = (size_t)(p - w->what);
-	if (block->vcpus)
-		p = pack(block->vcpus, 0, block->nr, vcpus < 8 ? vcpus : 8, p);
-	if (vcpus > 8)
-		p = pack(block->vcpus, 8, block->nr, vcpus - 8, p);
-	w->cuts[w->nr_cuts++] = (size_t)(p - w->what);
-	memcpy(w->numbers, block->args, block->nr_args * sizeof(*w->numbers));
-	args = column_encode(w, w->what, w->numbers, block->nr_args, &p);
-	memset(w->what, 0, WHAT_FIXED_BYTES);
-	le16_store(w->what, (uint16_t)(block->nr_words - 1));
-	w->what[2] = (uint8_t)bits;
-	w->what[3] = (uint8_t)vcpus;
-	le32_store(w->what + 4, (uint32_t)block->nr_args);
-	w->what[8] = (uint8_t)args.width;
-	le64_store(w->what + 16, args.unit);
-	le64_store(w->what + 24, block->guest_cycles);
-	le64_store(w->what + 32, block->off_cycles);
-	return (size_t)(p - w->what);
-}
-
-/* When, into w->when. Returns its bytes. */
-static size_t encode_when(struct xft_writer *w, const struct trace_event *events, size_t nr)
-{
-	uint8_t *p = w->when + WHEN_FIXED_BYTES;
-	struct column deltas;
-
-	w->cuts[0] = WHEN_FIXED_BYTES;
-	w->nr_cuts = 1;
-	for (size_t i = 0; i < nr; i++)
-		w->numbers[i] = events[i].delta_cycles;
-	deltas = column_encode(w, w->when, w->numbers, nr, &p);
-	memset(w->when, 0, WHEN_FIXED_BYTES);
-	w->when[0] = (uint8_t)deltas.width;
-	le64_store(w->when + 8, deltas.unit);
-	return (size_t)(p - w->when);
-}
-
-/*
- * One frame, but a new zstd block at each cut: tags, high and low bytes are distributed too
- * differently to share one table of symbols. Returns the bytes in @stored, 0 when less than
- * one of @worth is saved: not worth the time to decompress it.
- */
-static size_t compress(struct xft_writer *w, const uint8_t *part, size_t size, size_t worth,
-		       uint8_t *stored)
-{
-	ZSTD_outBuffer out = {stored, size - size / worth - 1, 0};
-	ZSTD_inBuffer in = {part, 0, 0};
-
-	ZSTD_CCtx_reset(w->zstd, ZSTD_reset_session_and_parameters);
-	ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_compressionLevel, ZSTD_LEVEL);
-	ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_minMatch, ZSTD_MIN_MATCH);
-	ZSTD_CCtx_setPledgedSrcSize(w->zstd, size);
-	for (size_t i = 0; i < w->nr_cuts; i++) {
-		bool last = w->cuts[i] == size;
-
-		in.size = w->cuts[i];
-		if (ZSTD_compressStream2(w->zstd, &out, &in, last ? ZSTD_e_end : ZSTD_e_flush))
-			return 0; /* an error, or no room */
-		if (last)
-			break;
-	}
-	return out.pos;
-}
-
-static int remember_block(struct xft_writer *w, const struct block_info *info,
-			  struct xfd_error *err)
-{
-	if (w->nr_blocks == w->max_blocks) {
-		size_t max = w->max_blocks ? 2 * w->max_blocks : 16;
-		struct block_info *blocks = reallocarray(w->blocks, max, sizeof(*blocks));
-
-		if (!blocks)
-			return no_memory(outfile_name(w->out), err);
-		w->blocks = blocks;
-		w->max_blocks = max;
-	}
-	w->blocks[w->nr_blocks++] = *info;
-	return 0;
-}
-
-static int xft_put(void *writer, const struct trace_event *events, size_t nr, struct xfd_error *err)
-{
-	struct xft_writer *w = writer;
-	const struct trace_block *block =
-		block_build(&w->builder, events, nr, w->info->nr_vcpus == 1);
-	struct block_info info = {
-		.offset = outfile_offset(w->out),
-		.nr_events = (uint32_t)nr,
-		.sum_cycles = block->guest_cycles + block->off_cycles,
-	};
-	const uint8_t *part[NR_PARTS] = {w->what, w->when};
-	uint8_t header[BLOCK_HEADER_BYTES] = {0};
-	size_t stored[NR_PARTS];
-	int ret;
-
-	for (size_t kind = 0; kind < NR_EVENT_KINDS; kind++)
-		info.kind_count[kind] = (uint32_t)block->count[kind];
-	ret = remember_block(w, &info, err);
-	le32_store(header, BLOCK_MAGIC);
-	le32_store(header + 4, (uint32_t)nr);
-	le64_store(header + 8, w->nr_events);
-	for (int i = 0; i < NR_PARTS; i++) {
-		size_t size = i == WHAT ? encode_what(w, block) : encode_when(w, events, nr);
-
-		stored[i] = compress(w, part[i], size, i == WHAT ? WHAT_WORTH : WHEN_WORTH,
-				     w->stored[i]);
-		le32_store(header + 20 + 8 * i, (uint32_t)size);
-		le16_store(header + 32 + 2 * i, stored[i] ? CODEC_ZSTD : CODEC_PLAIN);
-		if (stored[i])
-			part[i] = w->stored[i];
-		else
-			stored[i] = size;
-		le32_store(header + 16 + 8 * i, (uint32_t)stored[i]);
-		le64_store(header + 40 + 8 * i, XXH3_64bits_withSeed(part[i], stored[i], w->seed));
-	}
-	le64_store(header + 56, XXH3_64bits_withSeed(header, 56, w->seed));
-	w->nr_events += nr;
-	if (!ret)
-		ret = outfile_write(w->out, header, sizeof(header), err);
-	for (int i = 0; i < NR_PARTS && !ret; i++)
-		ret = outfile_write(w->out, part[i], stored[i], err);
-	return ret;
-}
-
-static int write_index(struct xft_writer *w, struct xfd_error *err)
-{
-	uint8_t part[INDEX_ENTRY_BYTES];
-	XXH3_state_t *state = XXH3_createState();
-	int ret;
-
-	if (!state)
-		return no_memory(outfile_name(w->out), err);
-	XXH3_64bits_reset_withSeed(state, w->seed);
-	index_header(part);
-	XXH3_64bits_update(state, part, INDEX_HEADER_BYTES);
-	ret = outfile_write(w->out, part, INDEX_HEADER_BYTES, err);
-	for (size_t i = 0; i < w->nr_blocks && !ret; i++) {
-		index_entry(part, &w->blocks[i]);
-		XXH3_64bits_update(state, part, INDEX_ENTRY_BYTES);
-		ret = outfile_write(w->out, part, INDEX_ENTRY_BYTES, err);
-	}
-	le64_store(part, XXH3_64bits_digest(state));
-	XXH3_freeState(state);
-	return ret ? ret : outfile_write(w->out, part, CHECKSUM_BYTES, err);
-}
-
-static int xft_finish(void *writer, const uint8_t *identity, struct xfd_error *err)
-{
-	struct xft_writer *w = writer;
-	uint64_t index_offset = outfile_offset(w->out);
-	uint8_t trailer[TRAILER_BYTES];
-	int ret = write_index(w, err);
-
-	if (ret)
-		return ret;
-	le64_store(trailer, index_offset);
-	le64_store(trailer + 8, w->nr_blocks);
-	le64_store(trailer + 16, w->nr_events);
-	memcpy(trailer + 24, identity, IDENTITY_BYTES);
-	le64_store(trailer + 40, XXH3_64bits_withSeed(trailer, 40, w->seed));
-	memcpy(trailer + 48, trailer_magic, MAGIC_BYTES);
-	return outfile_write(w->out, trailer, sizeof(trailer), err);
 }
 
 const struct trace_format trace_format_xft = {
