@@ -349,7 +349,7 @@ static int take_all(struct timeline *t, struct trace_reader *reader, struct xfd_
 				return ret;
 		}
 	}
-	if (!ret && t->options->from >= t->index)
+	if (!ret && t->options->from && t->options->from >= t->index)
 		return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1,
 				     "wanted events from %" PRIu64 " on; the trace has %" PRIu64,
 				     t->options->from, t->index);
