@@ -35,6 +35,37 @@ int action_find(const char *name)
 	return -1;
 }
 
+uint32_t action_group(const char *name, size_t len)
+{
+	uint32_t kinds = 0;
+
+	for (int kind = 0; kind < NR_ACTION_KINDS; kind++) {
+		const char *group = infos[kind].group;
+		size_t same = 0;
+
+		while (same < len && group[same] && group[same] == name[same])
+			same++;
+		if (same == len && !group[len])
+			kinds |= 1u << kind;
+	}
+	return kinds;
+}
+
+uint32_t action_groups(const char *names)
+{
+	uint32_t kinds = 0;
+
+	while (*names) {
+		size_t len = 0;
+
+		while (names[len] && names[len] != ',')
+			len++;
+		kinds |= action_group(names, len);
+		names += len + (names[len] == ',');
+	}
+	return kinds;
+}
+
 /* ---- threads ---- */
 
 static bool is_task(uint32_t thread, const struct machine *m)
@@ -160,14 +191,19 @@ static enum machine_status switch_in(struct machine *m, uint32_t cpu, uint32_t t
 
 /* ---- the first state ---- */
 
-static void create_vcpu(struct machine *m, uint32_t id, bool xcr0_enabled)
+/*
+ * @booted: the guest has enabled AMX in XCR0. Where that makes the buffer grow it has armed XFD
+ * first, as Linux does; elsewhere XFD is still 0, which allows more.
+ */
+static void create_vcpu(struct machine *m, uint32_t id, bool booted)
 {
 	const struct kernel *kernel = m->config->kernel;
 	struct vcpu *v = &m->vcpus[id];
 
 	*v = (struct vcpu){
 		.id = id,
-		.xcr0 = xcr0_enabled ? EVENT_XCR0_DEFAULT : 1,
+		.state = VCPU_PREEMPTED,
+		.xcr0 = booted ? EVENT_XCR0_DEFAULT : 1,
 		.supported_xcr0 = XFEATURE_MASK_USER_ALL,
 		.last_cpu = CPU_NONE,
 	};
@@ -182,6 +218,8 @@ static void create_vcpu(struct machine *m, uint32_t id, bool xcr0_enabled)
 		v->intercept_nm = kernel->traps_nm && !kernel->nm_stays_open;
 	}
 	m->host->views[id] = (struct guest_view){0};
+	if (booted && kernel->grows_at_write)
+		path_boot(m, v);
 	path_to_user(m, v);
 }
 
@@ -229,6 +267,17 @@ static bool on_cpu(const struct machine *m, const struct vcpu *v)
 	return v->state == VCPU_GUEST && m->host->running[v->pcpu] == v->id;
 }
 
+/*
+ * Why each is refused where it is, by the code of a real kernel:
+ *  - what a guest does, and an exit, needs the guest in non-root mode, so on a CPU;
+ *  - run, interrupt: the thread is in KVM_RUN and has a CPU;
+ *  - ioctls, migration, destruction: vcpu->mutex keeps them out while KVM_RUN is under way
+ *    (kvm_vcpu_ioctl()); the thread that issues them is in the kernel on a CPU, and what another
+ *    thread of the VMM would do differently is only whose TIF_NEED_FPU_LOAD is looked at, the
+ *    VMM's in both cases;
+ *  - permission: the VMM's own system call. A second request succeeds and changes nothing;
+ *  - creation: by a thread of its own, which appears on an idle CPU.
+ */
 static const char *refused_vcpu(const struct machine *m, struct action a)
 {
 	const struct vcpu *v = &m->vcpus[a.id];
@@ -254,16 +303,18 @@ static const char *refused_vcpu(const struct machine *m, struct action a)
 		return a.kind == ACTION_xsetbv && vcpu_amx_enabled(v) ? "AMX is enabled already"
 								      : NULL;
 	}
+	if (a.kind == ACTION_interrupt)
+		return path_before_entry(m, v) ? NULL : "VM-entry is not what it does next";
 	if (a.kind == ACTION_run)
 		return v->frame.atoms ? NULL : "it is in the guest; only an exit brings it out";
 	if (a.kind == ACTION_run_nomem)
 		return path_may_grow(m, v) ? NULL : "it asks for no memory here";
 	if (!path_in_user(v))
 		return "its thread is not in userspace";
-	if (a.kind == ACTION_req_perm)
-		return m->host->perm & PERM_TILES ? "it has that permission" : NULL;
 	if (a.kind == ACTION_set_xsave && a.arg && !fpstate_has_tiles_room(&v->fpstate))
 		return "the ioctl fails: the buffer has no room for tiles";
+	if (a.kind == ACTION_set_xfd && path_host_write_fails(m, v, a.arg ? VALUE_TILES : 0))
+		return "the ioctl fails: only KVM_RUN can ask for a larger buffer";
 	if (v->fpstate.xfd & ~XFEATURE_MASK_USER_DYNAMIC)
 		return "its XFD is illegal; the ioctl faults";
 	return NULL;
@@ -276,6 +327,23 @@ static uint32_t nr_online(const struct machine *m)
 	for (uint32_t cpu = 0; cpu < m->nr_pcpus; cpu++)
 		nr += m->host->online[cpu];
 	return nr;
+}
+
+/*
+ * Before it suspends, the kernel stops every user task where it would return to user mode
+ * (get_signal() -> try_to_freeze()). The freezer's fake signal makes KVM_RUN return with EINTR,
+ * so the guest's FPU has been put; a task that builds a signal frame finishes that first.
+ * Source: try_to_freeze_tasks(), freeze_task(), kvm_handle_signal_exit().
+ */
+static bool all_frozen(const struct machine *m)
+{
+	for (uint32_t i = 0; i < m->nr_vcpus; i++)
+		if (m->vcpus[i].state != VCPU_STOPPED && !path_in_user(&m->vcpus[i]))
+			return false;
+	for (uint32_t i = 0; i < m->host->nr_tasks; i++)
+		if (m->host->tasks[i].in_signal)
+			return false;
+	return true;
 }
 
 static const char *refused_switch(const struct machine *m, uint32_t cpu, uint8_t arg)
@@ -296,6 +364,22 @@ static const char *refused_switch(const struct machine *m, uint32_t cpu, uint8_t
 	return runs_somewhere(m, thread) ? "it runs on another pCPU" : NULL;
 }
 
+/*
+ * Why each is refused where it is, by the code of a real kernel:
+ *  - nothing takes a CPU from a guest but a VM-exit: an interrupt, or the IPI of the scheduler
+ *    or of stop_machine(), exits first and counts as an exit here;
+ *  - switch: threads are preempted wherever the kernel is preemptible, which all stops of a path
+ *    are (models/path.c), as is signal delivery; a thread runs on one CPU at a time;
+ *  - kernel_fpu in user mode: what it saves is restored before the task goes on;
+ *  - idle: only the idle task calls fpu_idle_fpregs(), only with tiles in XINUSE;
+ *  - offline: threads are pushed to other CPUs where they schedule (balance_push()), so hotplug
+ *    needs no freezer and meets vCPU threads anywhere inside KVM_RUN that is preemptible; the
+ *    last CPU refuses (-EBUSY). Any CPU modelled may go, though CPU 0 of x86 has not been able
+ *    to since v6.5: there may be more CPUs than are modelled;
+ *  - suspend: other CPUs are down, tasks are frozen (all_frozen()), and who suspends is a
+ *    thread in the kernel without live registers, because __save_processor_state() begins
+ *    with kernel_fpu_begin().
+ */
 static const char *refused_pcpu(const struct machine *m, struct action a)
 {
 	const struct host *h = m->host;
@@ -340,8 +424,11 @@ static const char *refused_pcpu(const struct machine *m, struct action a)
 	case ACTION_suspend:
 		if (nr_online(m) != 1)
 			return "other pCPUs are online";
-		return thread == THREAD_NONE ? NULL
-					     : "somebody still runs there; switch to k first";
+		if (thread != THREAD_NONE)
+			return "somebody still runs there; switch to k first";
+		return all_frozen(m) ? NULL
+				     : "user tasks are frozen first: a vCPU is still in KVM_RUN, "
+				       "or a signal is being delivered";
 	default:
 		return "no action of a pCPU";
 	}
@@ -402,7 +489,7 @@ static uint32_t vcpu_kinds(const struct machine *m, const struct vcpu *v)
 	if (!v->frame.atoms)
 		return BITS(wrxfd, exit_user);
 	return path_in_user(v) ? BITS(run, destroy) | BITS(req_perm, req_perm)
-			       : BITS(run, run_nomem);
+			       : BITS(run, run_nomem) | BITS(interrupt, interrupt);
 }
 
 size_t action_enabled(const struct machine *m, uint32_t kinds,
@@ -421,7 +508,7 @@ size_t action_enabled(const struct machine *m, uint32_t kinds,
 		if (!(kinds >> kind & 1))
 			continue;
 		for (uint8_t id = 0; id < ids; id++)
-			if (kind >= ACTION_switch || of_vcpu[id] >> kind & 1)
+			if (infos[kind].who == 'P' || of_vcpu[id] >> kind & 1)
 				nr = offer_args(m, kind, id, nr, actions);
 	}
 	return nr;
@@ -464,7 +551,7 @@ static void migrate_vcpu(struct machine *m, struct vcpu *v, bool msrs_first, str
 	uint32_t pcpu = v->pcpu, last_cpu = v->last_cpu;
 	bool need_fpu_load = v->need_fpu_load, in_user = v->in_user;
 
-	create_vcpu(m, v->id, true);
+	create_vcpu(m, v->id, false);
 	v->xcr0 = xcr0;
 	v->pcpu = pcpu;
 	v->last_cpu = last_cpu;
@@ -494,6 +581,18 @@ static void destroy_vcpu(struct machine *m, struct vcpu *v)
 	m->host->views[v->id] = (struct guest_view){0};
 }
 
+/* ARCH_REQ_XCOMP_PERM: fine, and nothing, when the process has it. */
+static void request_permission(struct machine *m)
+{
+	struct host *host = m->host;
+
+	if (host->perm & PERM_TILES)
+		return;
+	host->perm = PERM_TILES | (m->config->kernel->perm_request_adds ? host->perm : 0);
+	if (!(host->perm & PERM_DEFAULT))
+		host_break(host, INV_PERM);
+}
+
 static enum machine_status apply_vcpu(struct machine *m, struct action a, struct step_log *log)
 {
 	static const uint64_t xfd_values[] = {0, VALUE_TILES, XFEATURE_MASK_XTILE_CFG};
@@ -520,6 +619,8 @@ static enum machine_status apply_vcpu(struct machine *m, struct action a, struct
 		return guest_event(m, a.id, EVENT_exit, EXIT_USERSPACE, log);
 	case ACTION_run:
 		return path_run(m, v, log);
+	case ACTION_interrupt:
+		return path_interrupt(m, v, log);
 	case ACTION_run_nomem:
 		m->host->fail_alloc = true;
 		status = path_run(m, v, log);
@@ -545,10 +646,7 @@ static enum machine_status apply_vcpu(struct machine *m, struct action a, struct
 		v->need_fpu_load = true;
 		return switch_in(m, a.arg, a.id, log);
 	default:
-		m->host->perm =
-			PERM_TILES | (m->config->kernel->perm_request_adds ? m->host->perm : 0);
-		if (!(m->host->perm & PERM_DEFAULT))
-			host_break(m->host, INV_PERM);
+		request_permission(m);
 		return MACHINE_OK;
 	}
 }

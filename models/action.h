@@ -60,6 +60,17 @@ struct action_info {
 /** action_info() - By kind. Return: a constant, or NULL past the last. */
 const struct action_info *action_info(size_t kind);
 
+/**
+ * action_group() - The kinds of a group of events.
+ * @name: its name, @len characters of it
+ *
+ * Return: bit i for kind i; 0 when there is no such group.
+ */
+uint32_t action_group(const char *name, size_t len);
+
+/** action_groups() - The kinds of groups, separated by commas. Return: as action_group(). */
+uint32_t action_groups(const char *names);
+
 /** action_find() - Look an action up by its word. Return: the kind, or -1. */
 int action_find(const char *name);
 

@@ -32,3 +32,4 @@ XFD_ACTION(signal_done, P, NONE, signal, "its registers are cleared and the hand
 XFD_ACTION(offline, P, NONE, hotplug, "the CPU goes offline; who ran there is switched out")
 XFD_ACTION(online, P, NONE, hotplug, "the CPU comes online")
 XFD_ACTION(suspend, P, NONE, suspend, "suspend to RAM and resume, on the last CPU online")
+XFD_ACTION(interrupt, V, NONE, user, "a signal is pending: KVM_RUN returns to userspace instead of entering")

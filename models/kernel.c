@@ -13,6 +13,7 @@ static const struct kernel kernels[] = {
 		.source = "kvm list, Yang Zhong, \"[PATCH 00/19] AMX Support in KVM\", 7 Dec 2021; "
 			  "how XFD_ERR is saved comes from one archived mail and is unverified",
 		.grows_at_write = true,
+		.xfd_write_hits_current = true,
 	},
 	{
 		.name = "v5.17",
@@ -80,7 +81,8 @@ const struct kernel *kernel_find(const char *name)
 }
 
 static const struct kernel_bug bugs[] = {
-#define XFD_BUG(symbol, field, value, breaks, meaning) {#symbol, INV_##breaks, meaning},
+#define XFD_BUG(symbol, field, value, breaks, events, meaning)                                     \
+	{#symbol, INV_##breaks, events, meaning},
 #include "models/bug_list.h"
 #undef XFD_BUG
 };
@@ -90,9 +92,19 @@ const struct kernel_bug *kernel_bug_at(size_t index)
 	return index < sizeof(bugs) / sizeof(bugs[0]) ? &bugs[index] : NULL;
 }
 
+const struct kernel_bug *kernel_bug_find(const char *name)
+{
+	const struct kernel_bug *bug;
+
+	for (size_t i = 0; (bug = kernel_bug_at(i)); i++)
+		if (!strcmp(bug->name, name))
+			return bug;
+	return NULL;
+}
+
 int kernel_plant(struct kernel *kernel, const char *bug)
 {
-#define XFD_BUG(symbol, field, wrong, breaks, meaning)                                             \
+#define XFD_BUG(symbol, field, wrong, breaks, events, meaning)                                     \
 	if (!strcmp(bug, #symbol)) {                                                               \
 		kernel->field = wrong;                                                             \
 		return 0;                                                                          \

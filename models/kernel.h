@@ -31,6 +31,9 @@ enum sync_at {
  *           saved when the thread is switched out or goes to userspace
  * @xfd_err_honours_ts: a #NM with CR0.TS=1 does not read XFD_ERR (3ef0df3f760f)
  * @xcr0_once: guest XCR0/XSS stay loaded over fastpath exits
+ * @xfd_write_hits_current: an emulated write goes to the fpstate of the thread that runs, as
+ *           the series posted in 2021 did: in KVM_RUN that is the guest's, in KVM_SET_MSRS
+ *           the VMM's own
  *
  * Fixes, which no replay can see (they matter when something interferes):
  * @perm_request_adds: a permission request keeps what was granted (063452fd94d1, v5.18)
@@ -60,6 +63,7 @@ struct kernel {
 	bool traps_nm;
 	bool xfd_err_honours_ts;
 	bool xcr0_once;
+	bool xfd_write_hits_current;
 	bool perm_request_adds;
 	bool hotplug_resets_cache;
 	bool signal_sets_xfd;
@@ -88,16 +92,21 @@ struct kernel {
  * struct kernel_bug - A mistake that can be planted.
  * @name:    what --inject takes
  * @breaks:  enum invariant that it violates on the variant "fixed" under first-nonzero
+ * @events:  groups of events (models/action_list.h) that suffice for that, between commas
  * @meaning: one line without a full stop
  */
 struct kernel_bug {
 	const char *name;
 	int breaks;
+	const char *events;
 	const char *meaning;
 };
 
 /** kernel_bug_at() - Walk the bugs. Return: a constant, or NULL past the last. */
 const struct kernel_bug *kernel_bug_at(size_t index);
+
+/** kernel_bug_find() - Look a bug up by name. Return: a constant, or NULL. */
+const struct kernel_bug *kernel_bug_find(const char *name);
 
 /**
  * kernel_plant() - Plant a bug into a copy of a variant.

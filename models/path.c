@@ -406,8 +406,12 @@ static void update_guest_xfd(struct ctx *c, uint64_t xfd)
 	if (xfd &&
 	    ((k->xfd_write_clears_bv && v->need_fpu_load) || (k->clears_bv_unloaded && v->in_user)))
 		v->fpstate.bv_tiles = false;
-	v->fpstate.xfd = xfd;
 	watch_xfd(c, xfd);
+	if (v->in_user && k->xfd_write_hits_current) {
+		host_fpu_set_xfd(c->pcpu, xfd, c->log);
+		return;
+	}
+	v->fpstate.xfd = xfd;
 	if (v->in_user)
 		return;
 	if (v->need_fpu_load && k->xfd_write_checks_flag) {
@@ -683,7 +687,8 @@ static enum verdict vmentry(struct ctx *c)
 /* The atoms. Those whose name begins with user_ run only on the way through userspace. */
 #define ATOMS(X)                                                                                   \
 	X(guest_wrxfd)                                                                             \
-	X(guest_rdxfd) X(guest_wrerr) X(guest_rderr) X(guest_tiles_use) X(guest_tiles_release) X(  \
+	X(guest_rdxfd)                                                                             \
+	X(guest_wrerr) X(guest_rderr) X(guest_tiles_use) X(guest_tiles_release) X(                 \
 		guest_xfd_fault) X(guest_nm) X(guest_gp) X(vmexit) X(vmx_asm) X(xcr0_switch)       \
 		X(xcr0_switch_fastpath) X(spec_ctrl_toggle) X(xfd_sync) X(host_irq) X(             \
 			xfd_err_read) X(xfd_err_zero) X(exit_post) X(xfd_recheck) X(handler)       \
@@ -965,6 +970,21 @@ bool path_in_user(const struct vcpu *vcpu)
 	return vcpu->frame.atoms && vcpu->frame.atoms[vcpu->frame.pc] == ATOM_user_roundtrip;
 }
 
+bool path_before_entry(const struct machine *machine, const struct vcpu *vcpu)
+{
+	const struct path_frame *f = &vcpu->frame;
+
+	if (!f->atoms || path_may_grow(machine, vcpu))
+		return false;
+	for (const uint8_t *atom = f->atoms + f->pc; *atom != ATOM_end; atom++) {
+		if (*atom == ATOM_entry_prep)
+			return true;
+		if (is_visible(*atom) && (f->to_user || !is_user_atom(*atom)))
+			return false;
+	}
+	return false;
+}
+
 bool path_may_grow(const struct machine *machine, const struct vcpu *v)
 {
 	const struct path_frame *f = &v->frame;
@@ -998,6 +1018,11 @@ uint32_t path_pack(const struct vcpu *vcpu)
 	return path | stop << 3 | flags << 5;
 }
 
+bool path_packed_in_user(uint32_t packed)
+{
+	return packed && stops[packed >> 3 & 3] == ATOM_user_roundtrip;
+}
+
 void path_unpack(struct vcpu *vcpu, uint32_t packed)
 {
 	struct path_frame *f = &vcpu->frame;
@@ -1019,6 +1044,23 @@ void path_unpack(struct vcpu *vcpu, uint32_t packed)
 	}
 }
 
+enum machine_status path_interrupt(struct machine *machine, struct vcpu *vcpu, struct step_log *log)
+{
+	enum machine_status status = MACHINE_OK;
+	struct path_frame *f = &vcpu->frame;
+
+	while (status == MACHINE_OK && f->atoms[f->pc] != ATOM_entry_prep)
+		status = path_step(machine, vcpu, log);
+	if (status != MACHINE_OK)
+		return status;
+	*f = (struct path_frame){
+		.atoms = exit_userspace,
+		.pc = find_atom(exit_userspace, ATOM_user_xfd_err_save),
+		.to_user = true,
+	};
+	return path_run(machine, vcpu, log);
+}
+
 void path_to_user(struct machine *machine, struct vcpu *vcpu)
 {
 	(void)machine;
@@ -1029,6 +1071,12 @@ void path_to_user(struct machine *machine, struct vcpu *vcpu)
 	};
 	vcpu->in_user = true;
 	vcpu->state = VCPU_GUEST;
+}
+
+bool path_host_write_fails(const struct machine *machine, const struct vcpu *vcpu, uint64_t value)
+{
+	return machine->config->kernel->grows_at_write && vcpu_amx_enabled(vcpu) &&
+	       !(value & XFEATURE_MASK_XTILE_DATA) && !fpstate_has_tiles_room(&vcpu->fpstate);
 }
 
 void path_host_write(struct machine *machine, struct vcpu *vcpu, uint64_t value,
@@ -1044,6 +1092,8 @@ void path_host_write(struct machine *machine, struct vcpu *vcpu, uint64_t value,
 		.log = log,
 	};
 
+	if (path_host_write_fails(machine, vcpu, value))
+		return;
 	vcpu->frame = (struct path_frame){.value = value};
 	wrxfd_check(&c);
 	wrxfd_apply(&c);

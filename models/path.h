@@ -66,11 +66,31 @@ enum machine_status path_run(struct machine *machine, struct vcpu *vcpu, struct 
 /** path_in_user() - Is this thread in userspace, between two KVM_RUNs? */
 bool path_in_user(const struct vcpu *vcpu);
 
+/** path_before_entry() - Is VM-entry, before which KVM looks for signals, what this thread does
+ * next? */
+bool path_before_entry(const struct machine *machine, const struct vcpu *vcpu);
+
+/**
+ * path_interrupt() - KVM finds a signal before VM-entry, and KVM_RUN returns with EINTR.
+ * @machine: the machine
+ * @vcpu:    path_before_entry()
+ * @log:     gets the steps
+ *
+ * Source: xfer_to_guest_mode_handle_work() in vcpu_run(), kvm_vcpu_exit_request() in
+ *         vcpu_enter_guest(); the guest's FPU is put as for every return to userspace.
+ * Return: as path_step().
+ */
+enum machine_status path_interrupt(struct machine *machine, struct vcpu *vcpu,
+				   struct step_log *log);
+
 /** path_may_grow() - Will the path from here ask for a larger buffer? */
 bool path_may_grow(const struct machine *machine, const struct vcpu *vcpu);
 
 /** path_pack() - Where a path that has stopped stands. Return: below 128; 0 in the guest. */
 uint32_t path_pack(const struct vcpu *vcpu);
+
+/** path_packed_in_user() - path_in_user() of what path_pack() returned. */
+bool path_packed_in_user(uint32_t packed);
 
 /** path_unpack() - The inverse; frames that differ only in what has been counted are one. */
 void path_unpack(struct vcpu *vcpu, uint32_t packed);
@@ -78,7 +98,15 @@ void path_unpack(struct vcpu *vcpu, uint32_t packed);
 /** path_to_user() - Put a thread into userspace, before its first KVM_RUN. */
 void path_to_user(struct machine *machine, struct vcpu *vcpu);
 
-/** path_host_write() - KVM_SET_MSRS of IA32_XFD by the vCPU's thread. */
+/**
+ * path_host_write_fails() - Would KVM_SET_MSRS of IA32_XFD fail?
+ *
+ * In v1 a write that needs a larger buffer asks for it on the way out of KVM_RUN. An ioctl
+ * has no such way: it returns short and the write is lost.
+ */
+bool path_host_write_fails(const struct machine *machine, const struct vcpu *vcpu, uint64_t value);
+
+/** path_host_write() - KVM_SET_MSRS of IA32_XFD by the vCPU's thread; nothing if it fails. */
 void path_host_write(struct machine *machine, struct vcpu *vcpu, uint64_t value,
 		     struct step_log *log);
 

@@ -150,15 +150,15 @@ static uint64_t hash_key(const uint64_t key[2])
 
 /*
  * @coming: 0 for what happens by whoever runs there. The key is all that the models look at:
- * the pair, which pCPU it is, permissions, and whether other pCPUs are online.
+ * the pair, which pCPU it is, permissions, and world_outside().
  */
 static const struct slot *find(struct moves *m, const struct world_parts *parts, uint32_t cpu,
-			       uint32_t coming, bool single, int *ret)
+			       uint32_t coming, enum world_outside outside, int *ret)
 {
 	uint32_t code = coming ? coming : world_part_running(parts->pcpu[cpu]);
 	uint64_t key[2] = {parts->pcpu[cpu] | (uint64_t)cpu << 19 | parts->perm << 21 |
-				   (uint64_t)single << 23 | (uint64_t)coming << 24 |
-				   UINT64_C(1) << 28,
+				   (uint64_t)outside << 23 | (uint64_t)coming << 25 |
+				   UINT64_C(1) << 29,
 			   parts->thread[code]};
 	uint64_t at = hash_key(key);
 	struct slot *slot;
@@ -200,8 +200,8 @@ static int add_choice(struct choice *choices, int nr, struct choice choice)
 
 /* Everybody who runs nowhere may come to this pCPU, after who is there has left. */
 static int list_coming(struct moves *m, const struct world_parts *parts, uint32_t cpu,
-		       const struct move *leave, uint32_t idle, bool single, struct choice *choices,
-		       int nr)
+		       const struct move *leave, uint32_t idle, enum world_outside outside,
+		       struct choice *choices, int nr)
 {
 	struct world_parts left = *parts;
 	int ret = 0;
@@ -216,7 +216,7 @@ static int list_coming(struct moves *m, const struct world_parts *parts, uint32_
 
 		if (leave && code <= HOST_MAX_VCPUS && world_part_stopped(left.thread[code]))
 			continue;
-		slot = find(m, &left, cpu, code, single, &ret);
+		slot = find(m, &left, cpu, code, outside, &ret);
 		if (ret)
 			return ret;
 		if (slot->nr && nr < ACTION_MAX_ENABLED) {
@@ -242,20 +242,18 @@ int moves_list(struct moves *m, const struct world_parts *parts,
 	const struct world_config *config = m->plan->config;
 	uint32_t idle = ((1u << config->nr_vcpus) - 1) << 1 | ((1u << config->nr_tasks) - 1)
 								      << (1 + HOST_MAX_VCPUS);
-	uint32_t nr_online = 0;
+	enum world_outside outside = world_outside(parts, m->plan);
 	int nr = 0, ret = 0;
 
 	if (m->nr_slots > MAX_SLOTS || m->nr_pool > POOL_MOVES - STATE_MOVES) {
 		memset(m->slots, 0, sizeof(m->slots));
 		m->nr_slots = m->nr_pool = 0;
 	}
-	for (uint32_t cpu = 0; cpu < config->nr_pcpus; cpu++) {
-		nr_online += world_part_online(parts->pcpu[cpu]);
+	for (uint32_t cpu = 0; cpu < config->nr_pcpus; cpu++)
 		idle &= ~(1u << world_part_running(parts->pcpu[cpu]));
-	}
 	for (uint32_t cpu = 0; cpu < config->nr_pcpus; cpu++) {
 		uint32_t running = world_part_running(parts->pcpu[cpu]);
-		const struct slot *slot = find(m, parts, cpu, 0, nr_online == 1, &ret);
+		const struct slot *slot = find(m, parts, cpu, 0, outside, &ret);
 		const struct move *first = &m->pool[slot->first], *leave = NULL;
 
 		if (ret)
@@ -272,7 +270,7 @@ int moves_list(struct moves *m, const struct world_parts *parts,
 						.code = (uint8_t)running,
 					});
 		if (leave || (!running && world_part_online(parts->pcpu[cpu])))
-			nr = list_coming(m, parts, cpu, leave, idle, nr_online == 1, choices, nr);
+			nr = list_coming(m, parts, cpu, leave, idle, outside, choices, nr);
 		if (nr < 0)
 			return nr;
 	}

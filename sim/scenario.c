@@ -27,13 +27,9 @@ void scenario_setup_init(struct scenario_setup *setup, const struct kernel *kern
 
 int scenario_plant(struct scenario_setup *setup, const char *bug)
 {
-	const struct kernel_bug *known;
-
 	if (setup->nr_bugs == SCENARIO_MAX_BUGS || kernel_plant(&setup->kernel, bug))
 		return -1;
-	for (size_t i = 0; (known = kernel_bug_at(i)); i++)
-		if (!strcmp(known->name, bug))
-			setup->bugs[setup->nr_bugs++] = known->name;
+	setup->bugs[setup->nr_bugs++] = kernel_bug_find(bug)->name;
 	return 0;
 }
 

@@ -163,6 +163,20 @@ bool world_part_online(uint64_t pcpu);
 /** world_part_stopped() - Has this vCPU been destroyed? */
 bool world_part_stopped(uint64_t vcpu);
 
+enum world_outside {
+	WORLD_SEVERAL_ONLINE,
+	WORLD_ONE_ONLINE,
+	WORLD_FROZEN /* one is, and every thread is where the freezer stops it */
+};
+
+/**
+ * world_outside() - What action_refused() looks at beyond one pCPU and its thread.
+ *
+ * An action that wants to know more of other threads needs another value here;
+ * moves_say_what_the_models_say() in tests/test_check.c fails when one is missing.
+ */
+enum world_outside world_outside(const struct world_parts *parts, const struct world_plan *plan);
+
 /**
  * world_act() - One action, and every invariant checked after it.
  * @world:  moves on; host.broken holds what this action broke
