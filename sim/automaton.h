@@ -2,21 +2,21 @@
 /**
  * DOC: The model, compiled lazily into an automaton.
  *
- * A vCPU and the part of its pCPU that it sees have few distinct states, so the engine gives
- * each a number the first time it is met, and remembers for each (state, class of event)
- * where the model went and which path it took. From then on an event is one load, one add
- * and one store. The model stays the only source of truth: nothing here knows a rule.
+ * A vCPU and the part of its pCPU that it sees have few distinct states, and so have all runs of
+ * one trace together (sim/chain.h). Each combination gets a number the first time it is met,
+ * and remembers for each class of event where the model went and which paths it took. From
+ * then on an event is one load and one count for all runs. The model stays the only source of
+ * truth: nothing here knows a rule.
  *
- * State:  struct vcpu and struct pcpu as the model left them, byte for byte, with the vCPU's
- *         and the pCPU's numbers replaced by "mine"; interned. A vCPU that is switched out
- *         keeps its view of the pCPU until somebody else uses that pCPU.
  * Class:  (kind, argument), where the length of a HLT counts as polled, blocked or long only.
- * Slow:   what an edge cannot say is left to the model, on the whole machine: the first time
- *         on each edge, growing a buffer (the n-th growth may fail), wake and resume onto a
- *         named pCPU or one that somebody else has used, more than 55 classes, and everything
- *         once there are too many states.
- * Why:    an edge is 8 bytes, successor and counter together, so an event touches one cache
- *         line; several runs advance in one loop because their chains are independent.
+ * Slow:   the first time on each edge; growing a buffer; a pCPU that is named, or that
+ *         somebody else has used; more than 55 classes.
+ * Split:  too many states together: the run that has most of its own goes on alone. Also when a
+ *         vCPU stops in some runs only. A run that has too many states alone goes through the
+ *         model, event by event, as exact and slower.
+ * Why:    successors stand apart from counters, 4 bytes each, so that the states that a trace
+ *         keeps coming back to stay in the L1 cache, and the chain of loads never waits for a
+ *         store.
  */
 #ifndef SIM_AUTOMATON_H
 #define SIM_AUTOMATON_H
@@ -30,20 +30,18 @@
 #include "traces/block.h"
 
 enum {
-	AUTOMATA_MAX_RUNS = 8,      /* that advance in one loop */
-	AUTOMATON_MAX_STATES = 4096 /* that a run needs to be allowed; 4 MiB */
+	AUTOMATA_MAX_RUNS = 8,      /* that advance together */
+	AUTOMATON_MAX_STATES = 4096 /* that runs need to be allowed; 16 MiB for eight */
 };
 
 /**
  * struct automaton_run - One run of a group.
  * @machine: initialised; its config too
  * @ledger:  gets paths as they are first taken, and all counts at the end
- * @max_states: at least 2; past it the model does all the work
  */
 struct automaton_run {
 	struct machine *machine;
 	struct ledger *ledger;
-	uint32_t max_states;
 };
 
 /**
@@ -64,10 +62,11 @@ struct automata;
  * automata_new() - A group of runs whose HLT thresholds are equal.
  * @runs: @nr of them; what they point to is borrowed
  * @nr:   1 to AUTOMATA_MAX_RUNS
+ * @max_states: of the runs that are together, and of each that is alone; at least 2
  *
  * Return: the group; free it with automata_free(). NULL without memory.
  */
-struct automata *automata_new(const struct automaton_run *runs, size_t nr);
+struct automata *automata_new(const struct automaton_run *runs, size_t nr, uint32_t max_states);
 
 /**
  * automata_block() - Replay a block.
@@ -75,7 +74,8 @@ struct automata *automata_new(const struct automaton_run *runs, size_t nr);
  * @block:   the next block of the trace
  * @refusal: filled on failure
  *
- * Cost: about a nanosecond for each event and run. Return: 0, -EINVAL or -ENOMEM.
+ * Cost: two to three nanoseconds an event, however many runs are together. Return: 0, -EINVAL or
+ * -ENOMEM.
  */
 int automata_block(struct automata *group, const struct trace_block *block,
 		   struct automata_refusal *refusal);
@@ -99,13 +99,15 @@ void automata_finish(struct automata *group);
 
 /**
  * struct automaton_stats - How a run went.
- * @states:     interned
- * @slow:       events that went through the model
+ * @states:     of the runs that were together with it at the end, itself included
+ * @slow:       events of theirs that took more than an edge
+ * @together:   how many they are
  * @overflowed: there were more states than allowed, so the model did the rest
  */
 struct automaton_stats {
 	uint32_t states;
 	uint64_t slow;
+	size_t together;
 	bool overflowed;
 };
 

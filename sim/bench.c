@@ -248,8 +248,8 @@ static int measure_automaton(struct bench *b, size_t nr, bool records, uint64_t 
 		return ret;
 	begin = cpu_ns();
 	for (size_t k = 0; k < nr; k++)
-		runs[k] = (struct automaton_run){&m.machine[k], &m.ledger[k], AUTOMATON_MAX_STATES};
-	automata = automata_new(runs, nr);
+		runs[k] = (struct automaton_run){&m.machine[k], &m.ledger[k]};
+	automata = automata_new(runs, nr, AUTOMATON_MAX_STATES);
 	for (size_t i = 0; automata && i < b->nr_blocks && !ret; i++) {
 		const struct trace_block *block = b->blocks[i];
 

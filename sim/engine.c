@@ -14,7 +14,7 @@ _Static_assert(TRACE_VCPU_NO_AMX == VCPU_NO_AMX, "one meaning");
 _Static_assert(TRACE_VCPU_XCR0_DIFFERS == VCPU_XCR0_DIFFERS, "one meaning");
 _Static_assert(TRACE_VCPU_SPEC_CTRL_DIFFERS == VCPU_SPEC_CTRL_DIFFERS, "one meaning");
 
-/* Of all runs of one call together: 8,192 states are 6 MiB. */
+/* Of all runs of one call together, were they alone: 8,192 states are 8 MiB. */
 enum { STATES_OF_ALL_RUNS = 8192, STATES_OF_A_RUN_AT_LEAST = 512 };
 
 /* One run under way. */
@@ -277,9 +277,9 @@ static int make_groups(struct call *c, const struct engine_options *options)
 			runs[nr] = (struct automaton_run){
 				.machine = &c->replays[i].machine,
 				.ledger = &c->replays[i].run->ledger,
-				.max_states = options[i].max_states ? options[i].max_states : share,
 			};
-		c->group[c->nr_groups] = automata_new(runs, nr);
+		c->group[c->nr_groups] = automata_new(
+			runs, nr, options[i - 1].max_states ? options[i - 1].max_states : share);
 		if (!c->group[c->nr_groups++])
 			return -ENOMEM;
 		c->first[c->nr_groups] = i;

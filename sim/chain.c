@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/chain.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+enum {
+	FIRST_ROWS = 64, /* room at the start; doubles */
+	ME = 0,          /* in a row: the vCPU, or the pCPU's holder */
+	SOMEBODY = 1     /* any other vCPU, or pCPU */
+};
+
+/* What a row holds. MOVED: the pCPU is not the one where the vCPU was last. */
+enum part { WHOLE, VCPU_ALONE, PCPU_ALONE, MOVED };
+
+/* A row in one run. Zeroed before it is filled, so that padding compares equal. */
+struct chain_view {
+	struct vcpu vcpu;
+	struct pcpu pcpu;
+	enum part part;
+};
+
+static struct chain_view *views_of(const struct chain *c, uint32_t row)
+{
+	return &c->views[row / CHAIN_CLASSES * c->nr];
+}
+
+static size_t views_bytes(const struct chain *c)
+{
+	return c->nr * sizeof(struct chain_view);
+}
+
+/* ---- rows ---- */
+
+static uint32_t *row_slot(const struct chain *c, const struct chain_view *views)
+{
+	uint32_t mask = c->nr_slots - 1;
+	uint32_t i = (uint32_t)XXH3_64bits(views, views_bytes(c)) & mask;
+
+	while (c->slots[i] && memcmp(views_of(c, c->slots[i]), views, views_bytes(c)))
+		i = (i + 1) & mask;
+	return &c->slots[i];
+}
+
+/* @old and @all: entries of @size bytes; the new ones are zeroed. */
+static bool grow_array(void *array, size_t old, size_t all, size_t size)
+{
+	void **at = array, *grown = reallocarray(*at, all, size);
+
+	if (!grown)
+		return false;
+	memset((char *)grown + old * size, 0, (all - old) * size);
+	*at = grown;
+	return true;
+}
+
+/* Room for twice as many rows; the table stays at most a quarter full. */
+static int grow(struct chain *c)
+{
+	uint32_t old = c->room, all = old ? 2 * old : FIRST_ROWS;
+	size_t old_edges = (size_t)old * CHAIN_CLASSES, edges = (size_t)all * CHAIN_CLASSES;
+	uint32_t *slots = calloc(4 * (size_t)all, sizeof(*slots));
+
+	if (!slots)
+		return -ENOMEM;
+	free(c->slots);
+	c->slots = slots;
+	c->nr_slots = 4 * all;
+	if (!grow_array(&c->next, old_edges, edges, sizeof(*c->next)) ||
+	    !grow_array(&c->count, old_edges, edges, sizeof(*c->count)) ||
+	    !grow_array(&c->paths, old_edges * c->nr, edges * c->nr, sizeof(*c->paths)) ||
+	    !grow_array(&c->views, old * c->nr, all * c->nr, sizeof(*c->views)) ||
+	    !grow_array(&c->parts, old, all, sizeof(*c->parts)))
+		return -ENOMEM;
+	c->room = all;
+	for (uint32_t row = 1; row < c->rows; row++)
+		*row_slot(c, views_of(c, row * CHAIN_CLASSES)) = row * CHAIN_CLASSES;
+	return 0;
+}
+
+static int intern(struct chain *c, const struct chain_view *views, uint32_t *row)
+{
+	uint32_t *slot = row_slot(c, views);
+	int ret;
+
+	if (!*slot && c->rows == c->room) {
+		ret = grow(c);
+		if (ret)
+			return ret;
+		slot = row_slot(c, views);
+	}
+	if (!*slot) {
+		if (c->rows > c->max_rows)
+			return -ENOSPC;
+		*slot = c->rows++ * CHAIN_CLASSES;
+		memcpy(views_of(c, *slot), views, views_bytes(c));
+	}
+	*row = *slot;
+	return 0;
+}
+
+/* ---- taking rows apart and putting them together ---- */
+
+/* What a vCPU and its pCPU look like apart. */
+static int take_apart(struct chain *c, uint32_t row, uint32_t parts[2])
+{
+	struct chain_view views[2][AUTOMATA_MAX_RUNS];
+	int ret;
+
+	memcpy(parts, c->parts[row / CHAIN_CLASSES], sizeof(c->parts[0]));
+	if (parts[0])
+		return 0;
+	memset(views, 0, sizeof(views));
+	for (size_t k = 0; k < c->nr; k++) {
+		const struct chain_view *from = &views_of(c, row)[k];
+
+		memcpy(&views[0][k].vcpu, &from->vcpu, sizeof(from->vcpu));
+		memcpy(&views[1][k].pcpu, &from->pcpu, sizeof(from->pcpu));
+		views[0][k].part = VCPU_ALONE;
+		views[1][k].part = PCPU_ALONE;
+	}
+	ret = intern(c, views[0], &parts[0]);
+	if (!ret)
+		ret = intern(c, views[1], &parts[1]);
+	if (!ret)
+		memcpy(c->parts[row / CHAIN_CLASSES], parts, sizeof(c->parts[0]));
+	return ret;
+}
+
+/* The pCPU's state is no longer its vCPU's business. */
+static int park(struct chain *c, uint32_t pcpu)
+{
+	uint32_t id = c->viewer[pcpu], parts[2];
+	int ret;
+
+	if (id == VCPU_NONE)
+		return 0;
+	ret = take_apart(c, c->row[id], parts);
+	if (ret)
+		return ret;
+	c->row[id] = parts[0];
+	c->parked[pcpu] = parts[1];
+	c->holder[pcpu] = id;
+	c->viewer[pcpu] = VCPU_NONE;
+	return 0;
+}
+
+/* vCPU @id on pCPU @pcpu, which is parked, before anything happens there. */
+static int put_together(struct chain *c, uint32_t id, uint32_t pcpu, uint32_t *row)
+{
+	bool mine = c->holder[pcpu] == id, moved = pcpu != c->where[id];
+	uint64_t key = (uint64_t)c->row[id] << 32 | (uint64_t)c->parked[pcpu] << 2 |
+		       (unsigned int)mine << 1 | moved;
+	struct chain_merge *merge =
+		&c->merges[(key * UINT64_C(0x9e3779b97f4a7c15)) >> 32 & (CHAIN_MERGES - 1)];
+	struct chain_view views[AUTOMATA_MAX_RUNS];
+	int ret;
+
+	if (merge->key != key) {
+		memset(views, 0, sizeof(views));
+		for (size_t k = 0; k < c->nr; k++) {
+			struct pcpu *p = &views[k].pcpu;
+
+			memcpy(&views[k].vcpu, &views_of(c, c->row[id])[k].vcpu,
+			       sizeof(struct vcpu));
+			memcpy(p, &views_of(c, c->parked[pcpu])[k].pcpu, sizeof(*p));
+			if (p->fpregs_owner == ME && !mine)
+				p->fpregs_owner = SOMEBODY;
+			if (p->vcpu == ME)
+				p->vcpu = SOMEBODY;
+			views[k].part = moved ? MOVED : WHOLE;
+		}
+		ret = intern(c, views, row);
+		if (ret)
+			return ret;
+		*merge = (struct chain_merge){key, *row};
+	}
+	*row = merge->row;
+	return 0;
+}
+
+/* ---- edges ---- */
+
+/* What one run does from @from. @alloc: its memory, moved on */
+static enum machine_status work_out(struct chain *c, size_t k, const struct chain_view *from,
+				    const struct trace_event *event,
+				    struct fpstate_allocator *alloc, struct chain_view *to,
+				    struct machine_result *result)
+{
+	struct trace_event mine = {.kind = event->kind, .arg = event->arg};
+	bool moved = from->part == MOVED;
+	enum machine_status status;
+
+	c->mini.config = c->run[k].machine->config;
+	c->mini.alloc = *alloc;
+	memcpy(&c->mini_vcpu, &from->vcpu, sizeof(from->vcpu));
+	memcpy(&c->mini_pcpus[moved], &from->pcpu, sizeof(from->pcpu));
+	if (event->kind == EVENT_wake || event->kind == EVENT_resume)
+		mine.arg = moved ? 1 : EVENT_SAME_PCPU;
+	status = machine_event(&c->mini, &mine, result);
+	memset(to, 0, sizeof(*to));
+	memcpy(&to->vcpu, &c->mini_vcpu, sizeof(to->vcpu));
+	memcpy(&to->pcpu, &c->mini_pcpus[moved], sizeof(to->pcpu));
+	memset(&to->vcpu.frame, 0, sizeof(to->vcpu.frame));
+	if (to->vcpu.last_cpu == to->vcpu.pcpu)
+		to->vcpu.last_cpu = 0;
+	else if (to->vcpu.last_cpu < c->mini.nr_pcpus)
+		to->vcpu.last_cpu = SOMEBODY;
+	to->vcpu.pcpu = 0;
+	*alloc = c->mini.alloc;
+	return status;
+}
+
+/* Can the row of @id say it all? It cannot name any other vCPU or pCPU. */
+static bool says_all(const struct chain_view *view)
+{
+	return view->vcpu.last_cpu != SOMEBODY && view->pcpu.fpregs_owner != SOMEBODY;
+}
+
+/* The runs one after the other; then all is done, or nothing. */
+static int make_edge(struct chain *c, uint32_t from, const struct trace_event *event,
+		     uint32_t class, uint32_t *to, size_t *failed, enum machine_status *status)
+{
+	struct fpstate_allocator alloc[AUTOMATA_MAX_RUNS];
+	struct machine_result result[AUTOMATA_MAX_RUNS];
+	struct chain_view views[AUTOMATA_MAX_RUNS];
+	uint32_t path[AUTOMATA_MAX_RUNS];
+	bool lasting = class != CHAIN_SLOW, all = true;
+	int ret;
+
+	for (size_t k = 0; k < c->nr; k++) {
+		const struct fpstate_allocator *before = &c->run[k].machine->alloc;
+
+		alloc[k] = *before;
+		*failed = k;
+		*status = work_out(c, k, &views_of(c, from)[k], event, &alloc[k], &views[k],
+				   &result[k]);
+		if (*status != MACHINE_OK)
+			return -EINVAL;
+		all = all && says_all(&views[k]);
+		lasting = lasting && alloc[k].nr_growths == before->nr_growths &&
+			  alloc[k].bytes == before->bytes;
+	}
+	ret = all ? intern(c, views, to) : -ENOSPC;
+	for (size_t k = 0; k < c->nr && !ret; k++)
+		ret = ledger_path(c->run[k].ledger, event->kind, &result[k], &path[k]);
+	if (ret)
+		return ret;
+	for (size_t k = 0; k < c->nr; k++) {
+		c->run[k].machine->alloc = alloc[k];
+		ledger_count(c->run[k].ledger, path[k], 1);
+		if (lasting)
+			c->paths[(from + class) * c->nr + k] = path[k] + 1;
+	}
+	if (lasting)
+		c->next[from + class] = *to;
+	return 0;
+}
+
+static int follow(struct chain *c, uint32_t from, const struct trace_event *event, uint32_t class,
+		  uint32_t *to, size_t *failed, enum machine_status *status)
+{
+	if (c->next[from + class] == CHAIN_UNKNOWN)
+		return make_edge(c, from, event, class, to, failed, status);
+	c->count[from + class]++;
+	*to = c->next[from + class];
+	return 0;
+}
+
+bool chain_stopped(const struct chain *c, uint32_t id, size_t k)
+{
+	return views_of(c, c->row[id])[k].vcpu.state == VCPU_STOPPED;
+}
+
+int chain_event(struct chain *c, const struct trace_event *event, uint32_t class, size_t *failed,
+		enum machine_status *status)
+{
+	bool comes = event->kind == EVENT_wake || event->kind == EVENT_resume;
+	uint32_t id = event->vcpu, at = c->where[id], row;
+	int ret;
+
+	c->slow++;
+	if (chain_stopped(c, id, 0)) {
+		if (class != CHAIN_SLOW) /* no path, nowhere else */
+			c->next[c->row[id] + class] = c->row[id];
+		return 0;
+	}
+	if (comes && views_of(c, c->row[id])->vcpu.state != VCPU_POLLING)
+		at = event->arg == EVENT_SAME_PCPU ? at : (uint32_t)event->arg;
+	*failed = 0;
+	*status = MACHINE_NO_PCPU;
+	if (at >= c->nr_pcpus)
+		return -EINVAL;
+	if (!comes || (at == c->where[id] && c->viewer[at] == id)) {
+		ret = follow(c, c->row[id], event, class, &row, failed, status);
+		if (!ret)
+			c->row[id] = row;
+		return ret;
+	}
+	ret = park(c, at);
+	if (!ret && c->viewer[c->where[id]] == id)
+		ret = park(c, c->where[id]);
+	if (!ret)
+		ret = put_together(c, id, at, &row);
+	if (!ret)
+		ret = follow(c, row, event, class, &row, failed, status);
+	if (ret)
+		return ret;
+	c->row[id] = row;
+	c->where[id] = at;
+	c->viewer[at] = id;
+	return 0;
+}
+
+/* ---- from and to the machines ---- */
+
+/* A held pCPU is its vCPU's; all others are parked. False when a row cannot say it. */
+static bool read_vcpu(const struct chain *c, uint32_t id, struct chain_view *views)
+{
+	uint32_t at = c->where[id];
+
+	for (size_t k = 0; k < c->nr; k++) {
+		const struct vcpu *v = &c->run[k].machine->vcpus[id];
+		struct pcpu *p = &views[k].pcpu;
+
+		memset(&views[k], 0, sizeof(views[k]));
+		memcpy(&views[k].vcpu, v, sizeof(*v));
+		memset(&views[k].vcpu.frame, 0, sizeof(v->frame));
+		views[k].vcpu.id = 0;
+		views[k].vcpu.pcpu = 0;
+		views[k].part = c->viewer[at] == id ? WHOLE : VCPU_ALONE;
+		if (v->last_cpu == at)
+			views[k].vcpu.last_cpu = 0;
+		else if (v->last_cpu < c->nr_pcpus)
+			return false;
+		if (v->pcpu != at)
+			return false;
+		if (c->viewer[at] != id)
+			continue;
+		memcpy(p, &c->run[k].machine->pcpus[at], sizeof(*p));
+		if (p->vcpu != id || (p->fpregs_owner < c->nr_vcpus && p->fpregs_owner != id))
+			return false;
+		p->vcpu = ME;
+		p->fpregs_owner = p->fpregs_owner == id ? ME : p->fpregs_owner;
+	}
+	return true;
+}
+
+static bool read_pcpu(struct chain *c, uint32_t at, struct chain_view *views)
+{
+	c->holder[at] = VCPU_NONE;
+	for (size_t k = 0; k < c->nr; k++) {
+		struct pcpu *p = &views[k].pcpu;
+		uint32_t owner;
+
+		memset(&views[k], 0, sizeof(views[k]));
+		memcpy(p, &c->run[k].machine->pcpus[at], sizeof(*p));
+		views[k].part = PCPU_ALONE;
+		owner = p->fpregs_owner;
+		if (p->vcpu != VCPU_NONE)
+			return false;
+		if (owner >= c->nr_vcpus)
+			continue;
+		if (c->holder[at] != VCPU_NONE && c->holder[at] != owner)
+			return false;
+		c->holder[at] = owner;
+		p->fpregs_owner = ME;
+	}
+	return true;
+}
+
+static int read_machines(struct chain *c)
+{
+	struct chain_view views[AUTOMATA_MAX_RUNS];
+	const struct machine *m = c->run[0].machine;
+	int ret = 0;
+
+	for (uint32_t id = 0; id < c->nr_vcpus; id++)
+		c->where[id] = m->vcpus[id].pcpu;
+	for (uint32_t p = 0; p < c->nr_pcpus && !ret; p++) {
+		c->viewer[p] = m->pcpus[p].vcpu;
+		if (c->viewer[p] == VCPU_NONE)
+			ret = read_pcpu(c, p, views) ? intern(c, views, &c->parked[p]) : -ENOSPC;
+	}
+	for (uint32_t id = 0; id < c->nr_vcpus && !ret; id++)
+		ret = read_vcpu(c, id, views) ? intern(c, views, &c->row[id]) : -ENOSPC;
+	return ret;
+}
+
+static void write_pcpu(const struct chain *c, uint32_t at, size_t k)
+{
+	bool viewed = c->viewer[at] != VCPU_NONE;
+	uint32_t id = viewed ? c->viewer[at] : c->holder[at];
+	uint32_t row = viewed ? c->row[id] : c->parked[at];
+	struct pcpu *p = &c->run[k].machine->pcpus[at];
+
+	memcpy(p, &views_of(c, row)[k].pcpu, sizeof(*p));
+	p->fpregs_owner = p->fpregs_owner == ME ? id : p->fpregs_owner;
+	p->vcpu = p->vcpu == ME ? id : p->vcpu;
+}
+
+void chain_write_back(const struct chain *c)
+{
+	for (size_t k = 0; k < c->nr && !c->by_model; k++) {
+		for (uint32_t id = 0; id < c->nr_vcpus; id++) {
+			struct vcpu *v = &c->run[k].machine->vcpus[id];
+
+			memcpy(v, &views_of(c, c->row[id])[k].vcpu, sizeof(*v));
+			v->id = id;
+			v->pcpu = c->where[id];
+			v->last_cpu = v->last_cpu ? v->last_cpu : v->pcpu;
+		}
+		for (uint32_t p = 0; p < c->nr_pcpus; p++)
+			write_pcpu(c, p, k);
+	}
+}
+
+void chain_flush(struct chain *c)
+{
+	for (size_t e = 0; e < (size_t)c->rows * CHAIN_CLASSES; e++) {
+		const uint32_t *path = &c->paths[e * c->nr];
+
+		for (size_t k = 0; c->count[e] && path[k] && k < c->nr; k++)
+			ledger_count(c->run[k].ledger, path[k] - 1, c->count[e]);
+		c->count[e] = 0;
+	}
+}
+
+/* ---- how many states each run has ---- */
+
+static uint32_t states_of(const struct chain *c, size_t k, uint64_t *hashes)
+{
+	uint32_t nr = 0, mask = c->nr_slots - 1;
+
+	memset(hashes, 0, c->nr_slots * sizeof(*hashes));
+	for (uint32_t row = 1; row < c->rows; row++) {
+		const struct chain_view *view = &views_of(c, row * CHAIN_CLASSES)[k];
+		uint64_t hash = XXH3_64bits(view, sizeof(*view)) | 1;
+		uint32_t i = (uint32_t)(hash >> 32) & mask;
+
+		while (hashes[i] && hashes[i] != hash)
+			i = (i + 1) & mask;
+		nr += !hashes[i];
+		hashes[i] = hash;
+	}
+	return nr;
+}
+
+size_t chain_widest(const struct chain *c)
+{
+	uint64_t *hashes = calloc(c->nr_slots, sizeof(*hashes));
+	uint32_t most = 0;
+	size_t widest = 0;
+
+	for (size_t k = 0; hashes && k < c->nr; k++) {
+		uint32_t nr = states_of(c, k, hashes);
+
+		if (nr > most) {
+			most = nr;
+			widest = k;
+		}
+	}
+	free(hashes);
+	return widest;
+}
+
+/* ---- life ---- */
+
+struct chain *chain_new(const struct automaton_run *runs, const size_t *number, size_t nr,
+			uint32_t max_rows, int *ret)
+{
+	struct chain *c = calloc(1, sizeof(*c));
+	const struct machine *m = runs[0].machine;
+
+	*ret = -ENOMEM;
+	if (!c)
+		return NULL;
+	memcpy(c->run, runs, nr * sizeof(*runs));
+	memcpy(c->number, number, nr * sizeof(*number));
+	c->nr = nr;
+	c->nr_vcpus = m->nr_vcpus;
+	c->nr_pcpus = m->nr_pcpus;
+	c->max_rows = max_rows;
+	c->rows = 1;
+	c->merges = calloc(CHAIN_MERGES, sizeof(*c->merges));
+	c->row = calloc(c->nr_vcpus, sizeof(*c->row));
+	c->where = calloc(c->nr_vcpus, sizeof(*c->where));
+	c->viewer = calloc(c->nr_pcpus, sizeof(*c->viewer));
+	c->parked = calloc(c->nr_pcpus, sizeof(*c->parked));
+	c->holder = calloc(c->nr_pcpus, sizeof(*c->holder));
+	c->stopped_at = malloc(c->nr_vcpus * sizeof(*c->stopped_at));
+	c->mini = (struct machine){
+		.pcpus = c->mini_pcpus, .vcpus = &c->mini_vcpu, .nr_pcpus = 2, .nr_vcpus = 1};
+	if (c->merges && c->row && c->where && c->viewer && c->parked && c->holder &&
+	    c->stopped_at && !grow(c)) {
+		memset(c->stopped_at, 0xff, c->nr_vcpus * sizeof(*c->stopped_at));
+		*ret = read_machines(c);
+	}
+	if (*ret == -ENOSPC && nr == 1) {
+		c->by_model = true;
+		*ret = 0;
+	}
+	if (!*ret)
+		return c;
+	chain_free(c);
+	return NULL;
+}
+
+void chain_free(struct chain *c)
+{
+	if (!c)
+		return;
+	free(c->next);
+	free(c->count);
+	free(c->paths);
+	free(c->views);
+	free(c->parts);
+	free(c->slots);
+	free(c->merges);
+	free(c->row);
+	free(c->where);
+	free(c->viewer);
+	free(c->parked);
+	free(c->holder);
+	free(c->stopped_at);
+	free(c);
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * DOC: The states of several runs, numbered together; for sim/automaton.c.
+ *
+ * All runs of a group see the same events, so together they have hardly more states than the
+ * one that has most, and a number for the whole combination costs as much as one run alone.
+ *
+ * Row:    what one vCPU and its pCPU have become in every run, as the model left them but for
+ *         the numbers of vCPU and pCPU; interned. For each class of events it remembers where
+ *         the model went and by which paths.
+ * Whose:  a vCPU's row holds its pCPU's state too, also while it is switched out, until
+ *         another vCPU comes to that pCPU. Then the row is taken apart: one row for the vCPU
+ *         alone, one for the pCPU, and both are put together again with what is there when a
+ *         vCPU arrives. So preemption, migration and shared pCPUs are rows and edges as well.
+ * Model:  the only source of truth: edges are worked out on a machine of one vCPU and two
+ *         pCPUs, since no path looks farther. An event that grows a buffer is worked out each
+ *         time, because the n-th growth may fail.
+ * Bound:  where the rows run out, the caller takes runs apart (sim/automaton.c); a run that has
+ *         too many states on its own is left to the model, on its whole machine.
+ */
+#ifndef SIM_CHAIN_H
+#define SIM_CHAIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "models/machine.h"
+#include "sim/automaton.h"
+
+enum {
+	/* Of events; the length of a row: 7 cache lines of edges and counters together. */
+	CHAIN_CLASSES = 56,
+	CHAIN_SLOW = CHAIN_CLASSES - 1, /* the class of events that no edge is remembered for */
+	CHAIN_UNKNOWN = 0,              /* successor that has not been worked out */
+	CHAIN_MERGES = 4096
+};
+
+struct chain_view;
+
+/* Two rows that were put together. @key: both, and how they belong; 0 for none */
+struct chain_merge {
+	uint64_t key;
+	uint32_t row;
+};
+
+/**
+ * struct chain - Runs that advance together.
+ * @run:      @nr of them
+ * @number:   of each in its group, ascending
+ * @at:       event of the current block that comes next
+ * @max_rows: as many as there may be
+ * @rows:     used; row 0 is none. Rows are named by the index of their first edge
+ * @next:     by edge: the row it leads to, or CHAIN_UNKNOWN
+ * @count:    by edge: how often it was taken since the last flush
+ * @paths:    by edge, @nr each: path + 1 in that run's ledger; 0 for no path
+ * @views:    by row, @nr each
+ * @parts:    by row: the rows of the vCPU alone and of the pCPU alone, 0 while unknown
+ * @slots:    open addressing from views to row
+ * @row:      by vCPU
+ * @where:    by vCPU: the pCPU where it runs or ran last
+ * @viewer:   by pCPU: the vCPU whose row holds its state, or VCPU_NONE: then
+ * @parked:   is its row, and
+ * @holder:   the vCPU that the row means
+ * @stopped_at: by vCPU: number of the event that stopped it, in all runs; UINT64_MAX for none
+ * @skipped:  of vCPUs that had stopped
+ * @by_model: the one run here has too many states; its machine holds the truth
+ * @slow:     events that took more than an edge
+ */
+struct chain {
+	struct automaton_run run[AUTOMATA_MAX_RUNS];
+	size_t number[AUTOMATA_MAX_RUNS];
+	size_t nr;
+	size_t at;
+	uint32_t nr_vcpus, nr_pcpus;
+	uint32_t max_rows, rows, room;
+	uint32_t *next;
+	uint32_t *count;
+	uint32_t *paths;
+	struct chain_view *views;
+	uint32_t (*parts)[2];
+	uint32_t *slots;
+	uint32_t nr_slots;
+	struct chain_merge *merges;
+	uint32_t *row, *where;
+	uint32_t *viewer, *parked, *holder;
+	uint64_t *stopped_at;
+	struct {
+		uint64_t events, cycles, writes;
+	} skipped;
+	bool by_model;
+	uint64_t slow;
+	struct machine mini;
+	struct pcpu mini_pcpus[2];
+	struct vcpu mini_vcpu;
+};
+
+/**
+ * chain_new() - A chain of runs whose machines are equal but for policy, kernel and options.
+ * @runs:   what they point to is borrowed
+ * @number: of each run in its group, ascending
+ * @nr:     1 to AUTOMATA_MAX_RUNS
+ * @max_rows: at least 2
+ * @ret:    0, -ENOMEM, or -ENOSPC: more rows, or states of another shape, than a chain of these
+ *          runs can have; never for one run
+ *
+ * Return: NULL on failure.
+ */
+struct chain *chain_new(const struct automaton_run *runs, const size_t *number, size_t nr,
+			uint32_t max_rows, int *ret);
+
+/**
+ * chain_event() - An event whose edge is not known, or whose class is CHAIN_SLOW.
+ * @chain:  not by_model
+ * @event:  of which delta_cycles does not matter
+ * @class:  its class; for wake and resume that of EVENT_SAME_PCPU
+ * @failed: receives which run refuses it, as index of @chain, and why
+ * @status: receives why
+ *
+ * Return: 0; -EINVAL, -ENOMEM or -ENOSPC, after which the chain is as it was before.
+ */
+int chain_event(struct chain *chain, const struct trace_event *event, uint32_t class,
+		size_t *failed, enum machine_status *status);
+
+/** chain_stopped() - Has vCPU @id stopped in run @k? */
+bool chain_stopped(const struct chain *chain, uint32_t id, size_t k);
+
+/** chain_widest() - The run that has most states. */
+size_t chain_widest(const struct chain *chain);
+
+/** chain_flush() - Empty the counters into the ledgers. */
+void chain_flush(struct chain *chain);
+
+/** chain_write_back() - Bring the machines up to date. */
+void chain_write_back(const struct chain *chain);
+
+/** chain_free() - Free a chain; NULL is allowed. */
+void chain_free(struct chain *chain);
+
+#endif /* SIM_CHAIN_H */
