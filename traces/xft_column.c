@@ -31,29 +31,42 @@ size_t xft_vcpu_bytes(size_t nr, unsigned int bits)
 	       (bits > 8 ? xft_packed_bytes(nr, bits - 8) : 0);
 }
 
-/* One group: 8 / @size numbers share a byte, a stride of @each apart, so that loops are simple. */
+/*
+ * One group: 8 / @size numbers share a byte, a stride of @each apart, so that loops are simple;
+ * eight bytes at a time, because few machines shift bytes. @shift: bits that earlier groups made
+ */
 static void unpack_group(const uint8_t *src, size_t nr, unsigned int size, unsigned int shift,
 			 uint8_t *dst)
 {
 	size_t each = (nr + 8 / size - 1) / (8 / size);
 	uint8_t mask = (uint8_t)((1u << size) - 1);
+	uint64_t masks = mask * UINT64_C(0x0101010101010101);
 
 	for (unsigned int q = 0; q < 8; q += size) {
-		size_t first = q / size * each;
+		size_t first = q / size * each, i = 0;
 		size_t len = first < nr ? nr - first < each ? nr - first : each : 0;
 		uint8_t *at = dst + first;
 
-		for (size_t i = 0; i < len; i++)
-			at[i] |= (uint8_t)((src[i] >> q & mask) << shift);
+		for (; i + 8 <= len; i += 8) {
+			uint64_t old = 0, new;
+
+			memcpy(&new, src + i, 8);
+			if (shift)
+				memcpy(&old, at + i, 8);
+			new = old | (new >> q &masks) << shift;
+			memcpy(at + i, &new, 8);
+		}
+		for (; i < len; i++)
+			at[i] = (uint8_t)((shift ? at[i] : 0) | (src[i] >> q & mask) << shift);
 	}
 }
 
-/* Numbers of up to 8 bits. */
 const uint8_t *xft_unpack(const uint8_t *src, size_t nr, unsigned int bits, uint8_t *dst)
 {
 	unsigned int shift = 0;
 
-	memset(dst, 0, nr);
+	if (!bits)
+		memset(dst, 0, nr);
 	for (unsigned int size = 8; size; size /= 2) {
 		if (!(bits & size))
 			continue;
