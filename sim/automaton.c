@@ -37,6 +37,7 @@ struct automata {
 	uint8_t classes[BLOCK_MAX_EVENTS];
 	uint32_t arg_at[BLOCK_MAX_EVENTS];
 	bool has_arg_at;
+	struct chain_log log;
 	struct automata_refusal refusal;
 };
 
@@ -154,6 +155,7 @@ static int add_chain(struct automata *g, const struct chain *old, uint32_t mask)
 		return ret == -ENOSPC ? 0 : ret;
 	c->at = old->at;
 	c->slow = old->slow;
+	c->whole = old->whole;
 	c->skipped = old->skipped;
 	/* Who stops, stops with the event before. */
 	for (uint32_t id = 0; id < old->nr_vcpus; id++) {
@@ -330,13 +332,55 @@ static void flush(struct automata *g)
 	g->unflushed = 0;
 }
 
+static void end_block(struct automata *g, const struct trace_block *block)
+{
+	g->before += block->nr_events;
+	g->writes += block->count[EVENT_wrxfd];
+	g->cycles += block->guest_cycles;
+	g->unflushed += block->nr_events;
+	if (g->unflushed >= FLUSH_EVENTS)
+		flush(g);
+	for (size_t i = 0; i < g->nr_chains; i++)
+		g->chain[i]->done = false;
+}
+
+/* For all chains that it is enough for; the others want the block. */
+static int walk_digest(struct automata *g, const struct trace_block *block)
+{
+	uint32_t same[NR_EVENT_KINDS] = {
+		[EVENT_wake] = class_find(g, EVENT_wake, EVENT_SAME_PCPU),
+		[EVENT_resume] = class_find(g, EVENT_resume, EVENT_SAME_PCPU),
+	};
+	bool all = true;
+
+	if (g->has_stopped) /* whose events are told apart one by one */
+		return -EAGAIN;
+	g->log.mixed = g->codes == g->classes;
+	for (size_t i = 0; i < block->nr; i++)
+		g->classes[i] = (uint8_t)g->lut[g->codes[i]];
+	for (size_t i = 0; i < g->nr_chains; i++) {
+		struct chain *c = g->chain[i];
+
+		c->done = !c->by_model && chain_digest(c, block, g->classes, same, &g->log);
+		all = all && c->done;
+	}
+	return all ? 0 : -EAGAIN;
+}
+
 int automata_block(struct automata *g, const struct trace_block *block,
 		   struct automata_refusal *refusal)
 {
 	begin_block(g, block);
+	if (block->times) {
+		int ret = walk_digest(g, block);
+
+		if (!ret)
+			end_block(g, block);
+		return ret;
+	}
 	g->refusal.status = MACHINE_OK;
 	for (size_t i = 0; i < g->nr_chains; i++)
-		g->chain[i]->at = 0;
+		g->chain[i]->at = g->chain[i]->done ? block->nr : 0;
 	for (size_t i = 0; i < g->nr_chains;) {
 		if (g->chain[i]->at == block->nr) {
 			i++;
@@ -349,12 +393,7 @@ int automata_block(struct automata *g, const struct trace_block *block,
 	*refusal = g->refusal;
 	if (refusal->status != MACHINE_OK)
 		return -EINVAL;
-	g->before += block->nr;
-	g->writes += block->count[EVENT_wrxfd];
-	g->cycles += block->guest_cycles;
-	g->unflushed += block->nr;
-	if (g->unflushed >= FLUSH_EVENTS)
-		flush(g);
+	end_block(g, block);
 	return 0;
 }
 
@@ -412,6 +451,7 @@ struct automaton_stats automata_stats(const struct automata *g, size_t run)
 					.states = c->rows - 1,
 					.slow = c->slow,
 					.together = c->nr,
+					.whole = c->whole,
 					.overflowed = c->by_model,
 				};
 	}

@@ -14,6 +14,8 @@
  * Split:  too many states together: the run that has most of its own goes on alone. Also when a
  *         vCPU stops in some runs only. A run that has too many states alone goes through the
  *         model, event by event, as exact and slower.
+ * Whole:  a digest (traces/digest.h) stands for its block where exits leave no state, whatever
+ *         their order (chain_digest()); else the block itself is asked for.
  * Why:    successors stand apart from counters, 4 bytes each, so that the states that a trace
  *         keeps coming back to stay in the L1 cache, and the chain of loads never waits for a
  *         store.
@@ -69,7 +71,7 @@ struct automata;
 struct automata *automata_new(const struct automaton_run *runs, size_t nr, uint32_t max_states);
 
 /**
- * automata_block() - Replay a block.
+ * automata_block() - Replay a block, or the digest of one.
  * @group:   the group; must not be used again after a failure
  * @block:   the next block of the trace
  * @refusal: filled on failure
@@ -102,12 +104,14 @@ void automata_finish(struct automata *group);
  * @states:     of the runs that were together with it at the end, itself included
  * @slow:       events of theirs that took more than an edge
  * @together:   how many they are
+ * @whole:      events of theirs that were accounted from digests
  * @overflowed: there were more states than allowed, so the model did the rest
  */
 struct automaton_stats {
 	uint32_t states;
 	uint64_t slow;
 	size_t together;
+	uint64_t whole;
 	bool overflowed;
 };
 

@@ -219,44 +219,92 @@ static bool says_all(const struct chain_view *view)
 	return view->vcpu.last_cpu != SOMEBODY && view->pcpu.fpregs_owner != SOMEBODY;
 }
 
-/* The runs one after the other; then all is done, or nothing. */
-static int make_edge(struct chain *c, uint32_t from, const struct trace_event *event,
-		     uint32_t class, uint32_t *to, size_t *failed, enum machine_status *status)
-{
+/* What an event does in all runs. @lasting: an edge may remember it */
+struct outcome {
 	struct fpstate_allocator alloc[AUTOMATA_MAX_RUNS];
 	struct machine_result result[AUTOMATA_MAX_RUNS];
 	struct chain_view views[AUTOMATA_MAX_RUNS];
-	uint32_t path[AUTOMATA_MAX_RUNS];
-	bool lasting = class != CHAIN_SLOW, all = true;
-	int ret;
+	bool lasting;
+};
 
+/* One run after the other, the first refusal counts. */
+static int work_out_all(struct chain *c, uint32_t from, const struct trace_event *event,
+			struct outcome *o, size_t *failed, enum machine_status *status)
+{
+	bool all = true;
+
+	o->lasting = true;
 	for (size_t k = 0; k < c->nr; k++) {
 		const struct fpstate_allocator *before = &c->run[k].machine->alloc;
 
-		alloc[k] = *before;
+		o->alloc[k] = *before;
 		*failed = k;
-		*status = work_out(c, k, &views_of(c, from)[k], event, &alloc[k], &views[k],
-				   &result[k]);
+		*status = work_out(c, k, &views_of(c, from)[k], event, &o->alloc[k], &o->views[k],
+				   &o->result[k]);
 		if (*status != MACHINE_OK)
 			return -EINVAL;
-		all = all && says_all(&views[k]);
-		lasting = lasting && alloc[k].nr_growths == before->nr_growths &&
-			  alloc[k].bytes == before->bytes;
+		all = all && says_all(&o->views[k]);
+		o->lasting = o->lasting && o->alloc[k].nr_growths == before->nr_growths &&
+			     o->alloc[k].bytes == before->bytes;
 	}
-	ret = all ? intern(c, views, to) : -ENOSPC;
+	return all ? 0 : -ENOSPC;
+}
+
+static void remember(struct chain *c, uint32_t edge, uint32_t to, const uint32_t *path)
+{
+	c->next[edge] = to;
+	for (size_t k = 0; k < c->nr; k++)
+		c->paths[(size_t)edge * c->nr + k] = path[k] + 1;
+}
+
+/* All is done, or nothing. */
+static int make_edge(struct chain *c, uint32_t from, const struct trace_event *event,
+		     uint32_t class, uint32_t *to, size_t *failed, enum machine_status *status)
+{
+	uint32_t path[AUTOMATA_MAX_RUNS];
+	struct outcome o;
+	int ret = work_out_all(c, from, event, &o, failed, status);
+
+	if (!ret)
+		ret = intern(c, o.views, to);
 	for (size_t k = 0; k < c->nr && !ret; k++)
-		ret = ledger_path(c->run[k].ledger, event->kind, &result[k], &path[k]);
+		ret = ledger_path(c->run[k].ledger, event->kind, &o.result[k], &path[k]);
 	if (ret)
 		return ret;
 	for (size_t k = 0; k < c->nr; k++) {
-		c->run[k].machine->alloc = alloc[k];
+		c->run[k].machine->alloc = o.alloc[k];
 		ledger_count(c->run[k].ledger, path[k], 1);
-		if (lasting)
-			c->paths[(from + class) * c->nr + k] = path[k] + 1;
 	}
-	if (lasting)
-		c->next[from + class] = *to;
+	if (o.lasting && class != CHAIN_SLOW)
+		remember(c, from + class, *to, path);
 	return 0;
+}
+
+/*
+ * Where an edge leads, without taking it. It is learnt if it can be remembered and all its paths
+ * have been taken before, because ledgers list paths in the order of their first use, which a
+ * digest does not know.
+ */
+static uint32_t look(struct chain *c, uint32_t from, const struct block_word *word, uint32_t class,
+		     const struct chain_log *log)
+{
+	struct trace_event event = {.kind = word->kind, .arg = word->min};
+	uint32_t path[AUTOMATA_MAX_RUNS], to = c->next[from + class];
+	enum machine_status status;
+	struct outcome o;
+	size_t failed;
+
+	if (to != CHAIN_UNKNOWN || class == CHAIN_SLOW || (word->varies && log->mixed))
+		return to;
+	if (work_out_all(c, from, &event, &o, &failed, &status) || !o.lasting)
+		return CHAIN_UNKNOWN;
+	for (size_t k = 0; k < c->nr; k++)
+		if (!ledger_find_path(c->run[k].ledger, event.kind, &o.result[k], &path[k]))
+			return CHAIN_UNKNOWN;
+	if (intern(c, o.views, &to))
+		return CHAIN_UNKNOWN;
+	remember(c, from + class, to, path);
+	return to;
 }
 
 static int follow(struct chain *c, uint32_t from, const struct trace_event *event, uint32_t class,
@@ -274,11 +322,50 @@ bool chain_stopped(const struct chain *c, uint32_t id, size_t k)
 	return views_of(c, c->row[id])[k].vcpu.state == VCPU_STOPPED;
 }
 
+/*
+ * The row that an event starts from. For a vCPU that comes to a pCPU whose state is not in its
+ * row, both are put together there.
+ */
+static int find_start(struct chain *c, uint32_t id, uint32_t at, bool comes, uint32_t *row)
+{
+	int ret;
+
+	*row = c->row[id];
+	if (!comes || (at == c->where[id] && c->viewer[at] == id))
+		return 0;
+	ret = park(c, at);
+	if (!ret && c->viewer[c->where[id]] == id)
+		ret = park(c, c->where[id]);
+	return ret ? ret : put_together(c, id, at, row);
+}
+
+static void arrive(struct chain *c, uint32_t id, uint32_t at, bool comes, uint32_t row)
+{
+	c->row[id] = row;
+	if (!comes)
+		return;
+	c->where[id] = at;
+	c->viewer[at] = id;
+}
+
+/* Where a wake or resume goes. */
+static uint32_t target(const struct chain *c, uint32_t id, uint64_t arg)
+{
+	if (arg == EVENT_SAME_PCPU || views_of(c, c->row[id])->vcpu.state == VCPU_POLLING)
+		return c->where[id];
+	return (uint32_t)arg;
+}
+
+static bool is_coming(uint32_t kind)
+{
+	return kind == EVENT_wake || kind == EVENT_resume;
+}
+
 int chain_event(struct chain *c, const struct trace_event *event, uint32_t class, size_t *failed,
 		enum machine_status *status)
 {
-	bool comes = event->kind == EVENT_wake || event->kind == EVENT_resume;
-	uint32_t id = event->vcpu, at = c->where[id], row;
+	bool comes = is_coming(event->kind);
+	uint32_t id = event->vcpu, row, at;
 	int ret;
 
 	c->slow++;
@@ -287,31 +374,139 @@ int chain_event(struct chain *c, const struct trace_event *event, uint32_t class
 			c->next[c->row[id] + class] = c->row[id];
 		return 0;
 	}
-	if (comes && views_of(c, c->row[id])->vcpu.state != VCPU_POLLING)
-		at = event->arg == EVENT_SAME_PCPU ? at : (uint32_t)event->arg;
 	*failed = 0;
 	*status = MACHINE_NO_PCPU;
+	at = comes ? target(c, id, event->arg) : c->where[id];
 	if (at >= c->nr_pcpus)
 		return -EINVAL;
-	if (!comes || (at == c->where[id] && c->viewer[at] == id)) {
-		ret = follow(c, c->row[id], event, class, &row, failed, status);
-		if (!ret)
-			c->row[id] = row;
-		return ret;
-	}
-	ret = park(c, at);
-	if (!ret && c->viewer[c->where[id]] == id)
-		ret = park(c, c->where[id]);
-	if (!ret)
-		ret = put_together(c, id, at, &row);
+	ret = find_start(c, id, at, comes, &row);
 	if (!ret)
 		ret = follow(c, row, event, class, &row, failed, status);
-	if (ret)
-		return ret;
+	if (!ret)
+		arrive(c, id, at, comes, row);
+	return ret;
+}
+
+/* ---- digests ---- */
+
+/* Numbers that say where everybody is. */
+static size_t places(const struct chain *c)
+{
+	return 2 * (size_t)c->nr_vcpus + 3 * (size_t)c->nr_pcpus;
+}
+
+static void log_count(struct chain_log *log, uint32_t edge, uint32_t times)
+{
+	log->count[log->nr].edge = edge;
+	log->count[log->nr++].times = times;
+}
+
+static bool digest_event(struct chain *c, uint32_t id, const struct block_word *word,
+			 uint32_t class, struct chain_log *log)
+{
+	bool comes = is_coming(word->kind);
+	uint32_t at = comes ? target(c, id, word->min) : c->where[id], row, to;
+
+	if (at >= c->nr_pcpus || (comes && word->varies) || find_start(c, id, at, comes, &row))
+		return false;
+	to = look(c, row, word, class, log);
+	if (to == CHAIN_UNKNOWN)
+		return false;
+	log_count(log, row + class, 1);
+	arrive(c, id, at, comes, to);
+	return true;
+}
+
+/*
+ * The words of one run. @tag: of each in @block
+ */
+struct words {
+	const struct trace_block *block;
+	const uint8_t *tag;
+	const uint8_t *class;
+	const uint32_t *times;
+	size_t nr;
+};
+
+static uint32_t look_word(struct chain *c, uint32_t from, const struct words *run, size_t i,
+			  const struct chain_log *log)
+{
+	return look(c, from, &run->block->word[run->tag[i]], run->class[i], log);
+}
+
+/* Do the first @nr words, as far as they come again, stay at @to by the paths they had? */
+static bool run_stays(struct chain *c, uint32_t from, uint32_t to, const struct words *run,
+		      size_t nr, const struct chain_log *log)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (run->times[i] > 1 && (look_word(c, to, run, i, log) != to ||
+					  memcmp(&c->paths[(from + run->class[i]) * c->nr],
+						 &c->paths[(to + run->class[i]) * c->nr],
+						 c->nr * sizeof(*c->paths)) != 0))
+			return false;
+	return true;
+}
+
+static bool digest_run(struct chain *c, uint32_t id, const struct words *run, struct chain_log *log)
+{
+	uint32_t row = c->row[id];
+
+	for (size_t i = 0; i < run->nr; i++) {
+		uint32_t to = look_word(c, row, run, i, log);
+
+		if (to == CHAIN_UNKNOWN || (to != row && !run_stays(c, row, to, run, i, log)))
+			return false;
+		log_count(log, row + run->class[i], 1);
+		row = to;
+		if (run->times[i] == 1)
+			continue;
+		if (look_word(c, row, run, i, log) != row)
+			return false;
+		log_count(log, row + run->class[i], run -> times[i] - 1);
+	}
 	c->row[id] = row;
-	c->where[id] = at;
-	c->viewer[at] = id;
-	return 0;
+	return true;
+}
+
+bool chain_digest(struct chain *c, const struct trace_block *block, const uint8_t *class,
+		  const uint32_t same[NR_EVENT_KINDS], struct chain_log *log)
+{
+	bool known = true;
+
+	log->nr = 0;
+	memcpy(c->before, c->row, places(c) * sizeof(*c->row));
+	for (size_t i = 0, end; i < block->nr && known; i = end) {
+		uint32_t id = block->vcpus ? block->vcpus[i] : 0;
+		uint32_t edge = c->row[id] + class[i];
+
+		end = i + 1;
+		if (!block->times[i] && c->next[edge] != CHAIN_UNKNOWN) {
+			log_count(log, edge, 1);
+			c->row[id] = c->next[edge];
+		} else if (!block->times[i]) {
+			const struct block_word *word = &block->word[block->tags[i]];
+
+			known = digest_event(c, id, word,
+					     is_coming(word->kind) ? same[word->kind] : class[i],
+					     log);
+		} else {
+			while (end < block->nr && block->times[end] &&
+			       (!block->vcpus || block->vcpus[end] == id))
+				end++;
+			known = digest_run(c, id,
+					   &(struct words){block, block->tags + i, class + i,
+							   block->times + i, end - i},
+					   log);
+		}
+	}
+	if (!known) {
+		memcpy(c->row, c->before, places(c) * sizeof(*c->row));
+		return false;
+	}
+	for (size_t i = 0; i < log->nr; i++)
+		c->count[log->count[i].edge] += log->count[i].times;
+	c->whole += block->nr_events;
+	return true;
 }
 
 /* ---- from and to the machines ---- */
@@ -485,16 +680,16 @@ struct chain *chain_new(const struct automaton_run *runs, const size_t *number, 
 	c->max_rows = max_rows;
 	c->rows = 1;
 	c->merges = calloc(CHAIN_MERGES, sizeof(*c->merges));
-	c->row = calloc(c->nr_vcpus, sizeof(*c->row));
-	c->where = calloc(c->nr_vcpus, sizeof(*c->where));
-	c->viewer = calloc(c->nr_pcpus, sizeof(*c->viewer));
-	c->parked = calloc(c->nr_pcpus, sizeof(*c->parked));
-	c->holder = calloc(c->nr_pcpus, sizeof(*c->holder));
+	c->row = calloc(places(c), sizeof(*c->row));
+	c->before = calloc(places(c), sizeof(*c->before));
 	c->stopped_at = malloc(c->nr_vcpus * sizeof(*c->stopped_at));
 	c->mini = (struct machine){
 		.pcpus = c->mini_pcpus, .vcpus = &c->mini_vcpu, .nr_pcpus = 2, .nr_vcpus = 1};
-	if (c->merges && c->row && c->where && c->viewer && c->parked && c->holder &&
-	    c->stopped_at && !grow(c)) {
+	if (c->merges && c->row && c->before && c->stopped_at && !grow(c)) {
+		c->where = c->row + c->nr_vcpus;
+		c->viewer = c->where + c->nr_vcpus;
+		c->parked = c->viewer + c->nr_pcpus;
+		c->holder = c->parked + c->nr_pcpus;
 		memset(c->stopped_at, 0xff, c->nr_vcpus * sizeof(*c->stopped_at));
 		*ret = read_machines(c);
 	}
@@ -520,10 +715,7 @@ void chain_free(struct chain *c)
 	free(c->slots);
 	free(c->merges);
 	free(c->row);
-	free(c->where);
-	free(c->viewer);
-	free(c->parked);
-	free(c->holder);
+	free(c->before);
 	free(c->stopped_at);
 	free(c);
 }

@@ -27,6 +27,7 @@
 
 #include "models/machine.h"
 #include "sim/automaton.h"
+#include "traces/digest.h"
 
 enum {
 	/* Of events; the length of a row: 7 cache lines of edges and counters together. */
@@ -44,6 +45,18 @@ struct chain_merge {
 	uint32_t row;
 };
 
+/*
+ * What is counted once a digest has been walked to its end; each entry counts on two edges.
+ * @mixed: arguments of one word may be of several classes
+ */
+struct chain_log {
+	bool mixed;
+	size_t nr;
+	struct {
+		uint32_t edge, times;
+	} count[2 * DIGEST_MAX_ENTRIES];
+};
+
 /**
  * struct chain - Runs that advance together.
  * @run:      @nr of them
@@ -57,7 +70,7 @@ struct chain_merge {
  * @views:    by row, @nr each
  * @parts:    by row: the rows of the vCPU alone and of the pCPU alone, 0 while unknown
  * @slots:    open addressing from views to row
- * @row:      by vCPU
+ * @row:      by vCPU; this and the next four are one allocation
  * @where:    by vCPU: the pCPU where it runs or ran last
  * @viewer:   by pCPU: the vCPU whose row holds its state, or VCPU_NONE: then
  * @parked:   is its row, and
@@ -66,6 +79,9 @@ struct chain_merge {
  * @skipped:  of vCPUs that had stopped
  * @by_model: the one run here has too many states; its machine holds the truth
  * @slow:     events that took more than an edge
+ * @whole:    events that were accounted from digests
+ * @done:     the current block was
+ * @before:   what @row to @holder were before the current digest
  */
 struct chain {
 	struct automaton_run run[AUTOMATA_MAX_RUNS];
@@ -89,7 +105,9 @@ struct chain {
 		uint64_t events, cycles, writes;
 	} skipped;
 	bool by_model;
-	uint64_t slow;
+	uint64_t slow, whole;
+	bool done;
+	uint32_t *before;
 	struct machine mini;
 	struct pcpu mini_pcpus[2];
 	struct vcpu mini_vcpu;
@@ -121,6 +139,24 @@ struct chain *chain_new(const struct automaton_run *runs, const size_t *number, 
  */
 int chain_event(struct chain *chain, const struct trace_event *event, uint32_t class,
 		size_t *failed, enum machine_status *status);
+
+/**
+ * chain_digest() - A whole digest, by edges that are known.
+ * @chain: not by_model, and no vCPU has stopped
+ * @block: the digest
+ * @class: of each entry
+ * @same:  class of a wake and of a resume on the same pCPU
+ * @log:   memory; @mixed is set
+ *
+ * A run is accounted when its words, once each in order of first appearance, lead to states that
+ * those of them that come again do not leave, and by the same paths from each of these states:
+ * then their order does not matter.
+ *
+ * Return: false when that cannot be said of all runs, or when an edge is not known; then the
+ * chain is as it was before.
+ */
+bool chain_digest(struct chain *chain, const struct trace_block *block, const uint8_t *class,
+		  const uint32_t same[NR_EVENT_KINDS], struct chain_log *log);
 
 /** chain_stopped() - Has vCPU @id stopped in run @k? */
 bool chain_stopped(const struct chain *chain, uint32_t id, size_t k);

@@ -186,16 +186,23 @@ static int replay_block(struct replay *r, const struct trace_reader *reader,
 	return 0;
 }
 
-/* The same by automaton, for one group of runs. */
-static int replay_group(struct call *c, size_t group, const struct trace_block *block,
+/* The same by automaton, for one group of runs; @block becomes whole when a digest is not enough.
+ */
+static int replay_group(struct call *c, size_t group, const struct trace_block **block,
 			struct xfd_error *err)
 {
 	struct automata *automata = c->group[group];
 	struct automata_refusal refusal;
 	const struct trace_event *events;
-	int ret = automata_block(automata, block, &refusal);
+	int ret = automata_block(automata, *block, &refusal);
 	int bad;
 
+	if (ret == -EAGAIN) {
+		ret = trace_reader_expand(c->reader, block, err);
+		if (ret)
+			return ret;
+		ret = automata_block(automata, *block, &refusal);
+	}
 	if (ret == -ENOMEM)
 		return no_memory(err);
 	if (!ret && !automata_has_stopped(automata))
@@ -206,7 +213,7 @@ static int replay_group(struct call *c, size_t group, const struct trace_block *
 	if (ret)
 		return refuse(c->reader, &c->replays[c->first[group] + refusal.run],
 			      &events[refusal.index], refusal.index, refusal.status, err);
-	automata_skip(automata, events, block->nr);
+	automata_skip(automata, events, (*block)->nr);
 	return 0;
 }
 
@@ -224,7 +231,7 @@ static int replay_groups(struct call *c, const struct trace_block *block, struct
 	for (size_t i = 0; i < c->nr_groups; i++) {
 		size_t nr = c->first[i + 1] - c->first[i];
 		uint64_t begin = now_ns(), each;
-		int ret = replay_group(c, i, block, err);
+		int ret = replay_group(c, i, &block, err);
 
 		if (ret)
 			return ret;
@@ -322,10 +329,10 @@ static int next(struct call *c, size_t *nr, struct xfd_error *err)
 		ret = trace_reader_next(c->reader, &events, nr, err);
 		return ret || !*nr ? ret : replay_reference(c, events, *nr, err);
 	}
-	ret = trace_reader_next_block(c->reader, &block, err);
+	ret = trace_reader_next_digest(c->reader, &block, err);
 	if (ret || !block)
 		return ret;
-	*nr = block->nr;
+	*nr = block->nr_events;
 	return replay_groups(c, block, err);
 }
 

@@ -75,6 +75,17 @@ int ledger_path(struct ledger *ledger, uint32_t kind, const struct machine_resul
 	return 0;
 }
 
+bool ledger_find_path(const struct ledger *ledger, uint32_t kind,
+		      const struct machine_result *result, uint32_t *path)
+{
+	uint32_t slot = 0;
+
+	if (ledger->path_slots)
+		slot = *path_slot(ledger, kind, result->exit_reason, &result->log);
+	*path = slot - 1;
+	return slot;
+}
+
 static bool is_xfd_event(uint32_t kind)
 {
 	return kind == EVENT_wrxfd || kind == EVENT_rdxfd || kind == EVENT_wrerr ||

@@ -132,6 +132,10 @@ int ledger_add(struct ledger *ledger, const struct trace_event *event,
 int ledger_path(struct ledger *ledger, uint32_t kind, const struct machine_result *result,
 		uint32_t *path);
 
+/** ledger_find_path() - As ledger_path(), but never append. Return: false when it is not there. */
+bool ledger_find_path(const struct ledger *ledger, uint32_t kind,
+		      const struct machine_result *result, uint32_t *path);
+
 /** ledger_count() - Count a path so many times: itself, its steps, its VM-exit. */
 void ledger_count(struct ledger *ledger, uint32_t path, uint64_t times);
 

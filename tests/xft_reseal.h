@@ -18,6 +18,7 @@
 enum {
 	XFT_HEADER_BYTES = 48,
 	XFT_BLOCK_BYTES = 64,
+	XFT_DIGEST_BYTES = 48,
 	XFT_INDEX_BYTES = 8,
 	XFT_ENTRY_BYTES = 152,
 	XFT_TRAILER_BYTES = 56
@@ -27,6 +28,7 @@ enum {
 struct xft_parts {
 	size_t header_bytes;
 	size_t nr_blocks;
+	size_t digest[8]; /* of each block; 0 for none */
 	size_t block[8];
 	size_t index;
 	size_t trailer;
@@ -42,6 +44,21 @@ static inline void xft_reseal_block(uint8_t *block, size_t stored, uint64_t seed
 	le64_store(block + 48,
 		   XXH3_64bits_withSeed(block + XFT_BLOCK_BYTES + first, stored - first, seed));
 	le64_store(block + 56, XXH3_64bits_withSeed(block, 56, seed));
+}
+
+/* Returns its bytes, 0 when there is none or it is cut off. */
+static inline size_t xft_reseal_digest(uint8_t *digest, size_t len, uint64_t seed)
+{
+	size_t payload;
+
+	if (len < XFT_DIGEST_BYTES || memcmp(digest, "XFTD", 4) != 0)
+		return 0;
+	payload = le32_load(digest + 20);
+	if (payload > len - XFT_DIGEST_BYTES)
+		return 0;
+	le64_store(digest + 32, XXH3_64bits_withSeed(digest + XFT_DIGEST_BYTES, payload, seed));
+	le64_store(digest + 40, XXH3_64bits_withSeed(digest, 40, seed));
+	return XFT_DIGEST_BYTES + payload;
 }
 
 /*
@@ -65,8 +82,15 @@ static inline void xft_reseal(uint8_t *file, size_t len, struct xft_parts *parts
 	le64_store(file + size - 8, seed);
 	parts->header_bytes = size;
 	at = size;
-	while (len - at >= XFT_BLOCK_BYTES && !memcmp(file + at, "XFTB", 4)) {
-		size_t stored = (size_t)le32_load(file + at + 16) + le32_load(file + at + 24);
+	for (;;) {
+		size_t digest = xft_reseal_digest(file + at, len - at, seed), stored;
+
+		if (digest && parts->nr_blocks < 8)
+			parts->digest[parts->nr_blocks] = at;
+		at += digest;
+		if (len - at < XFT_BLOCK_BYTES || memcmp(file + at, "XFTB", 4) != 0)
+			break;
+		stored = (size_t)le32_load(file + at + 16) + le32_load(file + at + 24);
 
 		if (stored > len - at - XFT_BLOCK_BYTES)
 			stored = len - at - XFT_BLOCK_BYTES;

@@ -87,6 +87,7 @@ const struct trace_block *block_build(struct block_builder *b, const struct trac
 
 	*block = (struct trace_block){
 		.nr = nr,
+		.nr_events = nr,
 		.tags = b->tags,
 		.vcpus = one_vcpu ? NULL : b->vcpus,
 		.args = b->args,

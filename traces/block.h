@@ -39,26 +39,37 @@ struct block_word {
 };
 
 /**
- * struct trace_block - Up to BLOCK_MAX_EVENTS events, in order.
- * @nr:       events
+ * struct trace_block - Up to BLOCK_MAX_EVENTS events, in order; or a digest of them.
+ *
+ * A digest has an entry for each event that is not a VM-exit of kind exit, and for the first
+ * few exits after it; what follows until the vCPU's next such event is a run: an entry for each
+ * of its distinct words, in the order in which they first appear, and how often it does. A run
+ * stands just before that event, or at the end. How digests are made: traces/digest.h.
+ *
+ * @nr:       entries: events, or fewer in a digest
+ * @nr_events: events
  * @nr_words: entries of @word
  * @nr_args:  entries of @args
  * @word:     by tag
  * @tags:     @nr, each below @nr_words
  * @vcpus:    @nr; NULL when the trace has one vCPU
  * @args:     arguments of the events whose word varies, in order
+ * @times:    of a digest, @nr: 0 for one event, else how often the word is in its run; NULL when
+ *            this is no digest
  * @count:    events by kind
  * @guest_cycles: sum of the deltas of all kinds but wake and resume
  * @off_cycles: sum of the deltas of wake and resume
  */
 struct trace_block {
 	size_t nr;
+	size_t nr_events;
 	size_t nr_words;
 	size_t nr_args;
 	struct block_word word[BLOCK_MAX_WORDS];
 	const uint8_t *tags;
 	const uint16_t *vcpus;
 	const uint64_t *args;
+	const uint32_t *times;
 	uint64_t count[NR_EVENT_KINDS];
 	uint64_t guest_cycles;
 	uint64_t off_cycles;

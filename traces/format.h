@@ -26,6 +26,8 @@
  *           The caller checks them with validate_events() afterwards.
  * @next_block: as @next, but as columns, nr 0 at the end. Tags and arguments belong together;
  *           the caller checks the rest. NULL when the format has no columns
+ * @next_digest: as @next_block, but the digest of the block if it has one
+ * @expand:  the block whose digest @next_digest gave
  * @block_events: the events of that block, its @nr of them
  * @identity: 16 bytes, the identity that the trace says it has; after its end only. NULL
  *           when the format has no room for it
@@ -45,6 +47,8 @@ struct trace_format {
 		    struct xfd_error *err);
 	int (*next)(void *reader, struct trace_event *events, size_t *nr, struct xfd_error *err);
 	int (*next_block)(void *reader, struct trace_block *block, struct xfd_error *err);
+	int (*next_digest)(void *reader, struct trace_block *block, struct xfd_error *err);
+	int (*expand)(void *reader, struct trace_block *block, struct xfd_error *err);
 	int (*block_events)(void *reader, struct trace_event *events, struct xfd_error *err);
 	const uint8_t *(*identity)(const void *reader);
 	uint64_t (*line)(const void *reader, size_t index);

@@ -14,7 +14,11 @@
 #include <unistd.h>
 
 /* Twice what a peek may want, so that the tail is moved to the front rarely. */
-enum { BUFFER_BYTES = 2 * INFILE_PEEK_BYTES };
+enum {
+	BUFFER_BYTES = 2 * INFILE_PEEK_BYTES,
+	/* Read ahead after a seek, when the next one is likely not to be far. */
+	SHORT_BYTES = 16384
+};
 
 /*
  * @fd:     -1 for memory
@@ -22,6 +26,7 @@ enum { BUFFER_BYTES = 2 * INFILE_PEEK_BYTES };
  * @data:   the unread bytes, in @buf or in the caller's memory
  * @len:    how many
  * @offset: of @data in the input
+ * @ahead:  how much is read at a time when little is wanted
  */
 struct infile {
 	char *name;
@@ -30,6 +35,7 @@ struct infile {
 	uint8_t *buf;
 	const uint8_t *data;
 	size_t len;
+	size_t ahead;
 	uint64_t offset;
 	uint64_t size;
 };
@@ -63,6 +69,7 @@ int infile_open(const char *path, struct infile **result, struct xfd_error *err)
 		in->name = strdup(name);
 		in->buf = malloc(BUFFER_BYTES);
 		in->data = in->buf;
+		in->ahead = BUFFER_BYTES;
 		if (in->name && in->buf)
 			ret = open_fd(in, path);
 	}
@@ -133,7 +140,7 @@ int infile_peek(struct infile *in, size_t want, const uint8_t **data, size_t *le
 {
 	while (in->len < want && !in->at_end) {
 		size_t used = (size_t)(in->data - in->buf);
-		size_t got = 0;
+		size_t got = 0, room;
 		int ret;
 
 		if (BUFFER_BYTES - used < want) {
@@ -141,8 +148,10 @@ int infile_peek(struct infile *in, size_t want, const uint8_t **data, size_t *le
 			in->data = in->buf;
 			used = 0;
 		}
-		ret = read_some(in, in->buf + used + in->len, BUFFER_BYTES - used - in->len, &got,
-				err);
+		room = BUFFER_BYTES - used - in->len;
+		if (room > in->ahead && want - in->len < in->ahead)
+			room = in->ahead;
+		ret = read_some(in, in->buf + used + in->len, room, &got, err);
 		if (ret)
 			return ret;
 		in->len += got;
@@ -179,6 +188,32 @@ int infile_read(struct infile *in, void *dst, size_t len, size_t *got, struct xf
 		done += more;
 	}
 	*got = done;
+	return 0;
+}
+
+int infile_skip(struct infile *in, uint64_t len, uint64_t *done, struct xfd_error *err)
+{
+	uint64_t have = in->len < len ? in->len : len, rest = len - have;
+
+	*done = have;
+	infile_take(in, (size_t)have);
+	/* Never beyond the end, where a seek would succeed. */
+	if (rest && in->fd >= 0 && in->offset <= in->size && rest <= in->size - in->offset &&
+	    lseek(in->fd, (off_t)rest, SEEK_CUR) >= 0) {
+		in->offset += rest;
+		in->ahead = SHORT_BYTES;
+		*done = len;
+		return 0;
+	}
+	while (*done < len && !in->at_end) {
+		size_t got = 0, want = len - *done < BUFFER_BYTES ? len - *done : BUFFER_BYTES;
+		int ret = read_some(in, in->buf, want, &got, err);
+
+		if (ret)
+			return ret;
+		in->offset += got;
+		*done += got;
+	}
 	return 0;
 }
 

@@ -80,6 +80,18 @@ void infile_take(struct infile *in, size_t len);
 int infile_read(struct infile *in, void *dst, size_t len, size_t *got, struct xfd_error *err)
 	__attribute__((warn_unused_result));
 
+/**
+ * infile_skip() - Pass over bytes without looking at them; seeks where that is possible.
+ * @in:   the input
+ * @len:  how many
+ * @done: receives how many there were, fewer at the end only
+ * @err:  filled on failure
+ *
+ * Return: 0 or a negative errno.
+ */
+int infile_skip(struct infile *in, uint64_t len, uint64_t *done, struct xfd_error *err)
+	__attribute__((warn_unused_result));
+
 /** infile_close() - Free an input; NULL is allowed. */
 void infile_close(struct infile *in);
 

@@ -37,6 +37,8 @@ enum { NR_FORMATS = sizeof(formats) / sizeof(formats[0]) };
  * @identity: over header and events so far
  * @builder:  makes columns; NULL until a block is asked for
  * @block:    the current one, if blocks are asked for
+ * @digest:   the current one; nr is 0 when @block is the current one
+ * @took_sums: of @digest, into @limits
  * @columns:  the format gives blocks as columns; @identity is not kept up
  * @has_events: @events are those of @block
  */
@@ -53,6 +55,8 @@ struct trace_reader {
 	XXH3_state_t *identity;
 	struct block_builder *builder;
 	struct trace_block block;
+	struct trace_block digest;
+	bool took_sums;
 	bool columns;
 	bool has_events;
 };
@@ -364,9 +368,8 @@ int trace_reader_next(struct trace_reader *reader, const struct trace_event **ev
 }
 
 /* Is every event of a block within bounds, as far as columns can tell? */
-static bool is_plain(const struct trace_reader *reader)
+static bool is_plain(const struct trace_reader *reader, const struct trace_block *block)
 {
-	const struct trace_block *block = &reader->block;
 	uint16_t bits = 0, max = 0;
 
 	for (size_t i = 0; i < block->nr_words; i++) {
@@ -385,28 +388,35 @@ static bool is_plain(const struct trace_reader *reader)
 	return max < reader->info.nr_vcpus;
 }
 
-/* Columns as the format has them. The events are made only when there is a doubt. */
-static int read_columns(struct trace_reader *reader, struct xfd_error *err)
+/* Are the sums of a block small enough to prove that every delta is, and the sum of all? */
+static bool take_sums(struct trace_reader *reader, const struct trace_block *block)
 {
-	struct trace_block *block = &reader->block;
 	uint64_t room = INT64_MAX - reader->limits.sum_cycles;
-	int ret;
 
+	room = room < TRACE_MAX_DELTA_CYCLES ? room : TRACE_MAX_DELTA_CYCLES;
+	if (!is_plain(reader, block) || block->guest_cycles > room ||
+	    block->off_cycles > room - block->guest_cycles)
+		return false;
+	reader->limits.sum_cycles += block->guest_cycles + block->off_cycles;
+	return true;
+}
+
+static void begin_block(struct trace_reader *reader)
+{
 	reader->before += reader->nr_events;
 	reader->nr_events = 0;
 	reader->has_events = false;
 	reader->columns = true;
-	ret = reader->format->next_block(reader->state, block, err);
-	if (ret || !block->nr)
-		return ret;
-	reader->nr_events = block->nr;
-	/* Sums that are small prove that every delta is. */
-	room = room < TRACE_MAX_DELTA_CYCLES ? room : TRACE_MAX_DELTA_CYCLES;
-	if (is_plain(reader) && block->guest_cycles <= room &&
-	    block->off_cycles <= room - block->guest_cycles) {
-		reader->limits.sum_cycles += block->guest_cycles + block->off_cycles;
+}
+
+/* The events are made only when there is a doubt. */
+static int check_columns(struct trace_reader *reader, struct xfd_error *err)
+{
+	int ret;
+
+	reader->nr_events = reader->block.nr;
+	if (!reader->nr_events || take_sums(reader, &reader->block))
 		return 0;
-	}
 	ret = reader->format->block_events(reader->state, reader->events, err);
 	if (!ret)
 		ret = check_events(reader, err);
@@ -415,6 +425,49 @@ static int read_columns(struct trace_reader *reader, struct xfd_error *err)
 					     reader->info.nr_vcpus == 1);
 	reader->has_events = !ret;
 	return ret;
+}
+
+/* Columns as the format has them. */
+static int read_columns(struct trace_reader *reader, struct xfd_error *err)
+{
+	int ret;
+
+	begin_block(reader);
+	ret = reader->format->next_block(reader->state, &reader->block, err);
+	return ret ? ret : check_columns(reader, err);
+}
+
+static int expand(struct trace_reader *reader, struct xfd_error *err)
+{
+	const struct trace_block *digest = &reader->digest;
+	int ret = reader->format->expand(reader->state, &reader->block, err);
+
+	if (reader->took_sums)
+		reader->limits.sum_cycles -= digest->guest_cycles + digest->off_cycles;
+	return ret ? ret : check_columns(reader, err);
+}
+
+/* A digest that leaves a doubt is not given. */
+static int read_digest(struct trace_reader *reader, struct xfd_error *err)
+{
+	int ret;
+
+	begin_block(reader);
+	reader->digest.nr = reader->block.nr = 0;
+	ret = reader->format->next_digest(reader->state, &reader->digest, err);
+	if (ret || !reader->digest.nr)
+		return ret;
+	if (!reader->digest.times) {
+		reader->block = reader->digest;
+		reader->digest.nr = 0;
+		return check_columns(reader, err);
+	}
+	reader->nr_events = reader->digest.nr_events;
+	reader->took_sums = take_sums(reader, &reader->digest);
+	if (reader->took_sums)
+		return 0;
+	reader->digest.nr = 0;
+	return expand(reader, err);
 }
 
 /* Columns made from events. */
@@ -430,6 +483,17 @@ static int build_columns(struct trace_reader *reader, struct xfd_error *err)
 	return ret;
 }
 
+static int have_builder(struct trace_reader *reader, struct xfd_error *err)
+{
+	if (reader->builder)
+		return 0;
+	reader->builder = malloc(sizeof(*reader->builder));
+	if (!reader->builder)
+		return no_memory(err, infile_name(reader->in));
+	block_builder_init(reader->builder, reader->info.tsc_khz);
+	return 0;
+}
+
 int trace_reader_next_block(struct trace_reader *reader, const struct trace_block **block,
 			    struct xfd_error *err)
 {
@@ -438,15 +502,46 @@ int trace_reader_next_block(struct trace_reader *reader, const struct trace_bloc
 	*block = NULL;
 	if (reader->failed)
 		return refuse_failed(reader, err);
-	if (!reader->builder) {
-		reader->builder = malloc(sizeof(*reader->builder));
-		if (!reader->builder)
-			return no_memory(err, infile_name(reader->in));
-		block_builder_init(reader->builder, reader->info.tsc_khz);
-	}
-	ret = reader->format->next_block ? read_columns(reader, err) : build_columns(reader, err);
+	ret = have_builder(reader, err);
+	if (!ret)
+		ret = reader->format->next_block ? read_columns(reader, err)
+						 : build_columns(reader, err);
 	reader->failed = ret;
 	if (!ret && reader->block.nr)
+		*block = &reader->block;
+	return ret;
+}
+
+int trace_reader_next_digest(struct trace_reader *reader, const struct trace_block **block,
+			     struct xfd_error *err)
+{
+	int ret;
+
+	if (!reader->format->next_digest)
+		return trace_reader_next_block(reader, block, err);
+	*block = NULL;
+	if (reader->failed)
+		return refuse_failed(reader, err);
+	ret = have_builder(reader, err);
+	if (!ret)
+		ret = read_digest(reader, err);
+	reader->failed = ret;
+	if (!ret && reader->nr_events)
+		*block = reader->digest.nr ? &reader->digest : &reader->block;
+	return ret;
+}
+
+int trace_reader_expand(struct trace_reader *reader, const struct trace_block **block,
+			struct xfd_error *err)
+{
+	int ret;
+
+	*block = NULL;
+	if (reader->failed)
+		return refuse_failed(reader, err);
+	ret = expand(reader, err);
+	reader->failed = ret;
+	if (!ret)
 		*block = &reader->block;
 	return ret;
 }

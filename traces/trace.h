@@ -119,6 +119,30 @@ int trace_reader_next_block(struct trace_reader *reader, const struct trace_bloc
 			    struct xfd_error *err) __attribute__((warn_unused_result));
 
 /**
+ * trace_reader_next_digest() - As trace_reader_next_block(), or a digest of the block.
+ * @reader: the reader
+ * @block:  receives a pointer that stays valid until the next call; NULL at the end; a digest
+ *          when trace_block::times is not NULL
+ * @err:    filled on failure
+ *
+ * What a digest stands for is passed over, unread and unchecked, unless trace_reader_expand()
+ * is called. Return: 0 or a negative errno.
+ */
+int trace_reader_next_digest(struct trace_reader *reader, const struct trace_block **block,
+			     struct xfd_error *err) __attribute__((warn_unused_result));
+
+/**
+ * trace_reader_expand() - The block whose digest trace_reader_next_digest() has just given.
+ * @reader: the reader
+ * @block:  receives a pointer that stays valid until the next block; the digest's no longer is
+ * @err:    filled on failure
+ *
+ * Return: 0 or a negative errno.
+ */
+int trace_reader_expand(struct trace_reader *reader, const struct trace_block **block,
+			struct xfd_error *err) __attribute__((warn_unused_result));
+
+/**
  * trace_reader_block_events() - The events of the block that trace_reader_next_block() gave.
  * @reader: the reader
  * @events: receives a pointer that stays valid until the next block

@@ -37,6 +37,10 @@ enum {
 	WHEN_FIXED_BYTES = 16,
 	WHEN_MAX_BYTES = WHEN_FIXED_BYTES + TRACE_BLOCK_EVENTS * 8,
 
+	/* What stands before a block that has a digest; its payload is as WHAT, then as WHEN. */
+	DIGEST_MAGIC = 0x44544658, /* "XFTD" */
+	DIGEST_HEADER_BYTES = 48,
+
 	INDEX_MAGIC = 0x49544658, /* "XFTI" */
 	INDEX_HEADER_BYTES = 8,
 	INDEX_KINDS = 32, /* room for kinds to come */

@@ -4,6 +4,7 @@
 #include <xxhash.h>
 #include <zstd.h>
 
+#include "traces/digest.h"
 #include "traces/xft.h"
 #include "traces/xft_column.h"
 
@@ -33,6 +34,8 @@ struct xft_writer {
 	struct xft_cuts cuts;
 	uint64_t numbers[TRACE_BLOCK_EVENTS];
 	struct block_builder builder;
+	struct digest_builder *digests;
+	uint8_t digest[DIGEST_HEADER_BYTES + WHAT_MAX_BYTES];
 	uint8_t what[WHAT_MAX_BYTES];
 	uint8_t when[WHEN_MAX_BYTES];
 	uint8_t stored[NR_PARTS][WHAT_MAX_BYTES];
@@ -48,7 +51,9 @@ int xft_begin(struct outfile *out, const struct trace_info *info, void **writer,
 	*writer = w;
 	if (w)
 		w->zstd = ZSTD_createCCtx();
-	if (!w || !w->zstd)
+	if (w)
+		w->digests = digest_builder_new();
+	if (!w || !w->zstd || !w->digests)
 		return xft_no_memory(outfile_name(out), err);
 	block_builder_init(&w->builder, info->tsc_khz);
 	w->out = out;
@@ -61,6 +66,7 @@ void xft_end(void *writer)
 	struct xft_writer *w = writer;
 
 	ZSTD_freeCCtx(w->zstd);
+	digest_builder_free(w->digests);
 	free(w->blocks);
 	free(w);
 }
@@ -106,21 +112,60 @@ static size_t encode_what(struct xft_writer *w, const struct trace_block *block)
 	return (size_t)(p - w->what);
 }
 
-/* When, into w->when. Returns its bytes. */
-static size_t encode_when(struct xft_writer *w, const struct trace_event *events, size_t nr)
+/* A column of its own, of @nr w->numbers, into w->when. Returns its bytes. */
+static size_t encode_column(struct xft_writer *w, size_t nr)
 {
 	uint8_t *p = w->when + WHEN_FIXED_BYTES;
-	struct column deltas;
+	struct column column;
 
 	w->cuts.at[0] = WHEN_FIXED_BYTES;
 	w->cuts.nr = 1;
+	column = xft_column_encode(w->numbers, nr, w->when, &p, &w->cuts);
+	memset(w->when, 0, WHEN_FIXED_BYTES);
+	w->when[0] = (uint8_t)column.width;
+	le64_store(w->when + 8, column.unit);
+	return (size_t)(p - w->when);
+}
+
+static size_t encode_when(struct xft_writer *w, const struct trace_event *events, size_t nr)
+{
 	for (size_t i = 0; i < nr; i++)
 		w->numbers[i] = events[i].delta_cycles;
-	deltas = xft_column_encode(w->numbers, nr, w->when, &p, &w->cuts);
-	memset(w->when, 0, WHEN_FIXED_BYTES);
-	w->when[0] = (uint8_t)deltas.width;
-	le64_store(w->when + 8, deltas.unit);
-	return (size_t)(p - w->when);
+	return encode_column(w, nr);
+}
+
+/* The digest of a block, ready but for the block's size; 0 when there is none. */
+static size_t encode_digest(struct xft_writer *w, const struct trace_block *block)
+{
+	const struct trace_block *digest = digest_build(w->digests, block, w->info->nr_vcpus);
+	uint8_t *header = w->digest, *payload = w->digest + DIGEST_HEADER_BYTES;
+	size_t size, more;
+
+	if (!digest)
+		return 0;
+	size = encode_what(w, digest);
+	memcpy(payload, w->what, size);
+	for (size_t i = 0; i < digest->nr; i++)
+		w->numbers[i] = digest->times[i];
+	more = encode_column(w, digest->nr);
+	memcpy(payload + size, w->when, more);
+	size += more;
+	memset(header, 0, DIGEST_HEADER_BYTES);
+	le32_store(header, DIGEST_MAGIC);
+	le32_store(header + 4, (uint32_t)digest->nr);
+	le64_store(header + 8, w->nr_events);
+	le32_store(header + 16, (uint32_t)block->nr);
+	le32_store(header + 20, (uint32_t)size);
+	le64_store(header + 32, XXH3_64bits_withSeed(payload, size, w->seed));
+	return DIGEST_HEADER_BYTES + size;
+}
+
+static int write_digest(struct xft_writer *w, size_t size, uint32_t block_bytes,
+			struct xfd_error *err)
+{
+	le32_store(w->digest + 24, block_bytes);
+	le64_store(w->digest + 40, XXH3_64bits_withSeed(w->digest, 40, w->seed));
+	return outfile_write(w->out, w->digest, size, err);
 }
 
 /*
@@ -171,8 +216,9 @@ int xft_put(void *writer, const struct trace_event *events, size_t nr, struct xf
 	struct xft_writer *w = writer;
 	const struct trace_block *block =
 		block_build(&w->builder, events, nr, w->info->nr_vcpus == 1);
+	size_t digest = encode_digest(w, block);
 	struct xft_index_entry info = {
-		.offset = outfile_offset(w->out),
+		.offset = outfile_offset(w->out) + digest,
 		.nr_events = (uint32_t)nr,
 		.sum_cycles = block->guest_cycles + block->off_cycles,
 	};
@@ -203,6 +249,9 @@ int xft_put(void *writer, const struct trace_event *events, size_t nr, struct xf
 	}
 	le64_store(header + 56, XXH3_64bits_withSeed(header, 56, w->seed));
 	w->nr_events += nr;
+	if (!ret && digest)
+		ret = write_digest(w, digest,
+				   (uint32_t)(sizeof(header) + stored[WHAT] + stored[WHEN]), err);
 	if (!ret)
 		ret = outfile_write(w->out, header, sizeof(header), err);
 	for (int i = 0; i < NR_PARTS && !ret; i++)

@@ -21,6 +21,7 @@
 #include <xxhash.h>
 #include <zstd.h>
 
+#include "traces/digest.h"
 #include "traces/format.h"
 #include "traces/xft.h"
 #include "traces/xft_column.h"
@@ -37,6 +38,29 @@ struct block_header {
 	uint64_t payload_checksum[NR_PARTS];
 };
 
+/*
+ * The record before a block that has a digest.
+ * @block_bytes: of that block, which were not read yet if @pending
+ */
+struct digest_header {
+	uint64_t offset;
+	uint32_t entries;
+	uint32_t nr_events;
+	uint32_t payload_bytes;
+	uint32_t block_bytes;
+	bool pending;
+};
+
+/* The columns of a digest. */
+struct digest_columns {
+	struct trace_block block;
+	uint8_t tags[DIGEST_MAX_ENTRIES];
+	uint16_t vcpus[DIGEST_MAX_ENTRIES];
+	uint64_t args[DIGEST_MAX_ENTRIES + 1];
+	uint64_t numbers[DIGEST_MAX_ENTRIES];
+	uint32_t times[DIGEST_MAX_ENTRIES];
+};
+
 /* Bytes that grow to what a block needs and never shrink. */
 struct buffer {
 	uint8_t *data;
@@ -50,6 +74,8 @@ struct buffer {
  * @part:     of the current block, as they were before compression
  * @deltas:   of the current block
  * @block:    the current one; its columns are @tags, @vcpus and @args
+ * @digest_*: of the current block; @digest is NULL until there is one
+ * @builder:  to check digests with; NULL until that is done
  * @identity: what the trailer says
  */
 struct xft_reader {
@@ -70,6 +96,10 @@ struct xft_reader {
 	uint8_t *tags;
 	uint16_t *vcpus;
 	uint64_t *args;
+	struct digest_header digest_header;
+	struct buffer digest_payload;
+	struct digest_columns *digest;
+	struct digest_builder *builder;
 	uint8_t identity[IDENTITY_BYTES];
 };
 
@@ -129,6 +159,9 @@ static void xft_close(void *reader)
 	free(r->tags);
 	free(r->vcpus);
 	free(r->args);
+	free(r->digest_payload.data);
+	free(r->digest);
+	digest_builder_free(r->builder);
 	free(r);
 }
 
@@ -268,27 +301,26 @@ static int decompress(struct xft_reader *r, const struct block_header *block, in
 
 /* ---- reading blocks ---- */
 
-static int parse_words(struct xft_reader *r, const struct block_header *header, const uint8_t *raw,
-		       struct xfd_error *err)
+static int parse_words(struct xft_reader *r, uint64_t offset, const uint8_t *raw,
+		       struct trace_block *block, struct xfd_error *err)
 {
-	for (size_t i = 0; i < r->block->nr_words; i++, raw += WORD_BYTES) {
-		struct block_word *word = &r->block->word[i];
+	for (size_t i = 0; i < block->nr_words; i++, raw += WORD_BYTES) {
+		struct block_word *word = &block->word[i];
 
 		word->min = le64_load(raw);
 		word->max = le64_load(raw + 8);
 		word->kind = raw[16];
 		word->varies = raw[17] & WORD_VARIES;
 		if (raw[16] >= NR_EVENT_KINDS)
-			return REFUSE_AT(r, err, header->offset,
+			return REFUSE_AT(r, err, offset,
 					 "block with unknown kind of event %d; this program knows "
 					 "%d",
 					 raw[16], NR_EVENT_KINDS);
 		if (raw[17] & ~WORD_VARIES || raw[18] || raw[19])
-			return REFUSE_AT(r, err, header->offset,
-					 "block with unknown flags in word %zu", i);
+			return REFUSE_AT(r, err, offset, "block with unknown flags in word %zu", i);
 		if (word->min > word->max || (!word->varies && word->min != word->max))
-			return REFUSE_AT(r, err, header->offset,
-					 "block with impossible bounds in word %zu", i);
+			return REFUSE_AT(r, err, offset, "block with impossible bounds in word %zu",
+					 i);
 	}
 	return 0;
 }
@@ -334,64 +366,87 @@ static int check_tags(struct xft_reader *r, const struct block_header *header,
 	return 0;
 }
 
-static int parse_what(struct xft_reader *r, const struct block_header *header,
-		      struct xfd_error *err)
+/*
+ * Words, tags, vCPUs and arguments of @block, which has its columns and their number already.
+ * @size: of the part; receives what they took
+ */
+static int parse_columns(struct xft_reader *r, uint64_t offset, const uint8_t *raw,
+			 struct trace_block *block, size_t *size, struct xfd_error *err)
 {
-	const uint8_t *raw = r->part[WHAT];
-	struct trace_block *block = r->block;
-	size_t n = header->nr_events;
+	uint8_t *tags = (uint8_t *)block->tags;
+	uint16_t *vcpus = (uint16_t *)block->vcpus;
+	uint64_t *numbers = (uint64_t *)block->args;
 	struct column args = {
 		.width = raw[8], .nr = le32_load(raw + 4), .unit = le64_load(raw + 16)};
-	unsigned int bits = raw[2], vcpus = xft_bits_for(r->info->nr_vcpus - 1);
+	unsigned int bits = raw[2], vcpu_bits = xft_bits_for(r->info->nr_vcpus - 1);
+	size_t n = block->nr;
 	uint64_t want;
 	int ret;
 
-	*block = (struct trace_block){
-		.nr = n,
-		.nr_words = (size_t)le16_load(raw) + 1,
-		.nr_args = args.nr,
+	block->nr_words = (size_t)le16_load(raw) + 1;
+	block->nr_args = args.nr;
+	block->guest_cycles = le64_load(raw + 24);
+	block->off_cycles = le64_load(raw + 32);
+	if (block->nr_words > BLOCK_MAX_WORDS || bits > 8 || raw[3] != vcpu_bits ||
+	    args.width > 8 || args.nr > n || !args.unit || le32_load(raw + 9) ||
+	    le16_load(raw + 13) || raw[15])
+		return REFUSE_AT(r, err, offset, "block with impossible columns");
+	want = WHAT_FIXED_BYTES + block->nr_words * WORD_BYTES + xft_packed_bytes(n, bits) +
+	       xft_vcpu_bytes(n, vcpu_bits) + args.nr * args.width;
+	if (want > *size)
+		return REFUSE_AT(r, err, offset, "block of %zu bytes, its columns want %" PRIu64,
+				 *size, want);
+	*size = want;
+	raw += WHAT_FIXED_BYTES;
+	ret = parse_words(r, offset, raw, block, err);
+	raw += block->nr_words * WORD_BYTES;
+	if (vcpus) /* the tags' room serves meanwhile */
+		xft_unpack_vcpus(raw + xft_packed_bytes(n, bits), n, vcpu_bits, tags, vcpus);
+	args.planes = raw + xft_packed_bytes(n, bits) + xft_vcpu_bytes(n, vcpu_bits);
+	xft_unpack(raw, n, bits, tags);
+	numbers[args.nr] = 0; /* the choice in join_block() reads one beyond */
+	if (!ret && !xft_column_decode(&args, 0, args.nr, numbers))
+		ret = REFUSE_AT(r, err, offset, "block with an argument beyond 64 bits");
+	return ret;
+}
+
+static int parse_what(struct xft_reader *r, const struct block_header *header,
+		      struct xfd_error *err)
+{
+	size_t size = header->payload_bytes[WHAT];
+	int ret;
+
+	*r->block = (struct trace_block){
+		.nr = header->nr_events,
+		.nr_events = header->nr_events,
 		.tags = r->tags,
 		.vcpus = r->info->nr_vcpus > 1 ? r->vcpus : NULL,
 		.args = r->args,
-		.guest_cycles = le64_load(raw + 24),
-		.off_cycles = le64_load(raw + 32),
 	};
-	if (block->nr_words > BLOCK_MAX_WORDS || bits > 8 || raw[3] != vcpus || args.width > 8 ||
-	    args.nr > n || !args.unit || le32_load(raw + 9) || le16_load(raw + 13) || raw[15])
-		return REFUSE_AT(r, err, header->offset, "block with impossible columns");
-	want = WHAT_FIXED_BYTES + block->nr_words * WORD_BYTES + xft_packed_bytes(n, bits) +
-	       xft_vcpu_bytes(n, vcpus) + args.nr * args.width;
-	if (want != header->payload_bytes[WHAT])
-		return REFUSE_AT(r, err, header->offset,
-				 "block of %" PRIu32 " bytes, its columns want %" PRIu64,
-				 header->payload_bytes[WHAT], want);
-	raw += WHAT_FIXED_BYTES;
-	ret = parse_words(r, header, raw, err);
-	raw += block->nr_words * WORD_BYTES;
-	if (block->vcpus) /* the tags' room serves meanwhile */
-		xft_unpack_vcpus(raw + xft_packed_bytes(n, bits), n, vcpus, r->tags, r->vcpus);
-	args.planes = raw + xft_packed_bytes(n, bits) + xft_vcpu_bytes(n, vcpus);
-	xft_unpack(raw, n, bits, r->tags);
-	if (!ret)
-		ret = check_tags(r, header, err);
-	r->args[args.nr] = 0; /* the choice in join_block() reads one beyond */
-	if (!ret && !xft_column_decode(&args, 0, args.nr, r->args))
-		ret = REFUSE_AT(r, err, header->offset, "block with an argument beyond 64 bits");
-	return ret;
+	ret = parse_columns(r, header->offset, r->part[WHAT], r->block, &size, err);
+	if (!ret && size != header->payload_bytes[WHAT])
+		ret = REFUSE_AT(r, err, header->offset,
+				"block of %" PRIu32 " bytes, its columns want %zu",
+				header->payload_bytes[WHAT], size);
+	return ret ? ret : check_tags(r, header, err);
+}
+
+/* A column of its own; false when it makes no sense. */
+static bool parse_column(const uint8_t *raw, size_t nr, struct column *column)
+{
+	*column = (struct column){
+		.width = raw[0],
+		.nr = nr,
+		.unit = le64_load(raw + 8),
+		.planes = raw + WHEN_FIXED_BYTES,
+	};
+	return raw[0] <= 8 && column->unit && !le32_load(raw + 1) && !le16_load(raw + 5) && !raw[7];
 }
 
 static int parse_when(struct xft_reader *r, const struct block_header *header,
 		      struct xfd_error *err)
 {
-	const uint8_t *raw = r->part[WHEN];
-
-	r->deltas = (struct column){
-		.width = raw[0],
-		.nr = header->nr_events,
-		.unit = le64_load(raw + 8),
-		.planes = raw + WHEN_FIXED_BYTES,
-	};
-	if (raw[0] > 8 || !r->deltas.unit || le32_load(raw + 1) || le16_load(raw + 5) || raw[7])
+	if (!parse_column(r->part[WHEN], header->nr_events, &r->deltas))
 		return REFUSE_AT(r, err, header->offset, "block with impossible deltas");
 	if (WHEN_FIXED_BYTES + r->deltas.nr * r->deltas.width != header->payload_bytes[WHEN])
 		return REFUSE_AT(r, err, header->offset,
@@ -401,31 +456,172 @@ static int parse_when(struct xft_reader *r, const struct block_header *header,
 	return 0;
 }
 
-/* Read and check the next block; what happened becomes columns, when waits. */
+/* What the index will have to say of a block. */
+static void note_block(struct xft_reader *r, uint64_t offset, const struct trace_block *block)
+{
+	struct xft_index_entry info = {
+		.offset = offset,
+		.nr_events = (uint32_t)block->nr_events,
+		.sum_cycles = block->guest_cycles + block->off_cycles,
+	};
+	uint8_t entry[INDEX_ENTRY_BYTES];
+
+	for (size_t kind = 0; kind < NR_EVENT_KINDS; kind++)
+		info.kind_count[kind] = (uint32_t)block->count[kind];
+	xft_index_entry(entry, &info);
+	XXH3_64bits_update(r->index, entry, sizeof(entry));
+	r->nr_blocks++;
+	r->nr_events += info.nr_events;
+}
+
+/* Read and check the block that begins here; what happened becomes columns, when waits. */
 static int load_block(struct xft_reader *r, struct xfd_error *err)
 {
 	struct block_header *header = &r->header;
-	struct xft_index_entry info = {0};
-	uint8_t entry[INDEX_ENTRY_BYTES];
 	int ret = read_block_header(r, header, err);
 
 	for (int part = 0; part < NR_PARTS && !ret; part++)
 		ret = read_stored(r, header, part, err);
 	if (!ret)
 		ret = decompress(r, header, WHAT, err);
-	if (!ret)
-		ret = parse_what(r, header, err);
+	return ret ? ret : parse_what(r, header, err);
+}
+
+/* ---- digests ---- */
+
+static int read_digest_header(struct xft_reader *r, struct xfd_error *err)
+{
+	struct digest_header *header = &r->digest_header;
+	uint8_t raw[DIGEST_HEADER_BYTES];
+	int ret;
+
+	header->offset = infile_offset(r->in);
+	ret = read_part(r, raw, sizeof(raw), ", inside a digest", err);
 	if (ret)
 		return ret;
-	info.offset = header->offset;
-	info.nr_events = header->nr_events;
-	info.sum_cycles = r->block->guest_cycles + r->block->off_cycles;
-	for (size_t kind = 0; kind < NR_EVENT_KINDS; kind++)
-		info.kind_count[kind] = (uint32_t)r->block->count[kind];
-	xft_index_entry(entry, &info);
-	XXH3_64bits_update(r->index, entry, sizeof(entry));
-	r->nr_blocks++;
-	r->nr_events += info.nr_events;
+	if (checksum(r, raw, sizeof(raw) - CHECKSUM_BYTES) !=
+	    le64_load(raw + sizeof(raw) - CHECKSUM_BYTES))
+		return REFUSE_AT(r, err, header->offset,
+				 "corrupt digest header (block %" PRIu64 "): wrong checksum",
+				 r->nr_blocks + 1);
+	header->entries = le32_load(raw + 4);
+	header->nr_events = le32_load(raw + 16);
+	header->payload_bytes = le32_load(raw + 20);
+	header->block_bytes = le32_load(raw + 24);
+	if (header->nr_events < 1 || header->nr_events > TRACE_BLOCK_EVENTS ||
+	    header->entries < 1 || header->entries > DIGEST_MAX_ENTRIES ||
+	    header->payload_bytes < WHAT_FIXED_BYTES + WHEN_FIXED_BYTES ||
+	    header->payload_bytes > WHAT_MAX_BYTES || header->block_bytes < BLOCK_HEADER_BYTES ||
+	    le32_load(raw + 28) || le64_load(raw + 8) != r->nr_events)
+		return REFUSE_AT(r, err, header->offset, "digest header that makes no sense");
+	ret = buffer_reserve(r, &r->digest_payload, header->payload_bytes, err);
+	if (!ret)
+		ret = read_part(r, r->digest_payload.data, header->payload_bytes,
+				", inside a digest", err);
+	if (!ret &&
+	    checksum(r, r->digest_payload.data, header->payload_bytes) != le64_load(raw + 32))
+		ret = REFUSE_AT(r, err, header->offset,
+				"corrupt digest (block %" PRIu64 "): wrong checksum",
+				r->nr_blocks + 1);
+	return ret;
+}
+
+/* Runs of exits only, each event once, as many arguments as single events want. */
+static bool digest_adds_up(struct trace_block *block)
+{
+	uint32_t single[BLOCK_MAX_WORDS] = {0}, again[BLOCK_MAX_WORDS] = {0}, most = 0;
+	size_t nr_events = 0, nr_args = 0;
+
+	for (size_t i = 0; i < block->nr; i++) {
+		single[block->tags[i]] += !block->times[i];
+		again[block->tags[i]] += block->times[i];
+		most = block->times[i] > most ? block->times[i] : most;
+	}
+	for (size_t tag = 0; tag < BLOCK_MAX_WORDS; tag++) {
+		const struct block_word *word = &block->word[tag];
+
+		if (!single[tag] && !again[tag])
+			continue;
+		if (tag >= block->nr_words ||
+		    (again[tag] && (word->kind != EVENT_exit || word->varies)))
+			return false;
+		nr_args += word->varies ? single[tag] : 0;
+		nr_events += (size_t)single[tag] + again[tag];
+		block->count[word->kind] += (uint64_t)single[tag] + again[tag];
+	}
+	return most <= BLOCK_MAX_EVENTS && nr_events == block->nr_events &&
+	       nr_args == block->nr_args;
+}
+
+static int parse_digest(struct xft_reader *r, struct xfd_error *err)
+{
+	const struct digest_header *header = &r->digest_header;
+	size_t size = header->payload_bytes - WHEN_FIXED_BYTES;
+	struct digest_columns *d = r->digest;
+	struct column times;
+	bool good;
+	int ret;
+
+	if (!d)
+		d = r->digest = malloc(sizeof(*d));
+	if (!d)
+		return xft_no_memory(infile_name(r->in), err);
+	d->block = (struct trace_block){
+		.nr = header->entries,
+		.nr_events = header->nr_events,
+		.tags = d->tags,
+		.vcpus = r->info->nr_vcpus > 1 ? d->vcpus : NULL,
+		.args = d->args,
+		.times = d->times,
+	};
+	ret = parse_columns(r, header->offset, r->digest_payload.data, &d->block, &size, err);
+	if (ret)
+		return ret;
+	good = parse_column(r->digest_payload.data + size, header->entries, &times) &&
+	       size + WHEN_FIXED_BYTES + times.nr * times.width == header->payload_bytes &&
+	       xft_column_decode(&times, 0, times.nr, d->numbers);
+	for (size_t i = 0; i < times.nr && good; i++) {
+		d->times[i] = (uint32_t)d->numbers[i];
+		good = d->times[i] == d->numbers[i];
+	}
+	if (!good || !digest_adds_up(&d->block))
+		return REFUSE_AT(r, err, header->offset, "digest that does not add up");
+	return 0;
+}
+
+static bool same_words(const struct trace_block *a, const struct trace_block *b)
+{
+	bool same = a->nr_words == b->nr_words;
+
+	for (size_t i = 0; i < a->nr_words && same; i++)
+		same = a->word[i].min == b->word[i].min && a->word[i].max == b->word[i].max &&
+		       a->word[i].kind == b->word[i].kind && a->word[i].varies == b->word[i].varies;
+	return same;
+}
+
+/* The digest must be the one that this block has. */
+static int check_digest(struct xft_reader *r, struct xfd_error *err)
+{
+	const struct trace_block *came, *wanted;
+	int ret = parse_digest(r, err);
+
+	if (ret)
+		return ret;
+	if (!r->builder)
+		r->builder = digest_builder_new();
+	if (!r->builder)
+		return xft_no_memory(infile_name(r->in), err);
+	came = &r->digest->block;
+	wanted = digest_build(r->builder, r->block, r->info->nr_vcpus);
+	if (!wanted || wanted->nr != came->nr || wanted->nr_args != came->nr_args ||
+	    wanted->nr_events != came->nr_events || wanted->guest_cycles != came->guest_cycles ||
+	    wanted->off_cycles != came->off_cycles || !same_words(wanted, came) ||
+	    memcmp(wanted->tags, came->tags, came->nr) ||
+	    (came->vcpus && memcmp(wanted->vcpus, came->vcpus, came->nr * sizeof(*came->vcpus))) ||
+	    memcmp(wanted->args, came->args, came->nr_args * sizeof(*came->args)) ||
+	    memcmp(wanted->times, came->times, came->nr * sizeof(*came->times)))
+		return REFUSE_AT(r, err, r->digest_header.offset,
+				 "the digest does not agree with its block");
 	return 0;
 }
 
@@ -543,45 +739,96 @@ static int read_footer(struct xft_reader *r, struct xfd_error *err)
 	return ret;
 }
 
-/* Is there a block? The footer is read and checked when there is none. */
-static int find_block(struct xft_reader *r, bool *found, struct xfd_error *err)
+static int refuse_magic(struct xft_reader *r, uint32_t magic, struct xfd_error *err)
+{
+	return REFUSE_AT(r, err, infile_offset(r->in),
+			 "corrupt: wanted block %" PRIu64 " or the index, found 0x%08" PRIx32,
+			 r->nr_blocks + 1, magic);
+}
+
+static int peek_magic(struct xft_reader *r, uint32_t *value, struct xfd_error *err)
 {
 	const uint8_t *magic;
 	size_t len;
-	int ret;
+	int ret = infile_peek(r->in, 4, &magic, &len, err);
 
-	*found = false;
-	if (r->finished)
-		return 0;
-	ret = infile_peek(r->in, 4, &magic, &len, err);
 	if (ret)
 		return ret;
 	if (len < 4)
 		return refuse_cut(r, len ? ", inside a part" : "", err);
-	switch (le32_load(magic)) {
-	case BLOCK_MAGIC:
-		*found = true;
+	*value = le32_load(magic);
+	return 0;
+}
+
+/* Pass over the block whose digest was enough. */
+static int skip_pending(struct xft_reader *r, struct xfd_error *err)
+{
+	uint64_t done;
+	int ret;
+
+	if (!r->digest_header.pending)
 		return 0;
-	case INDEX_MAGIC:
-		return read_footer(r, err);
+	r->digest_header.pending = false;
+	ret = infile_skip(r->in, r->digest_header.block_bytes, &done, err);
+	if (!ret && done < r->digest_header.block_bytes) {
+		r->nr_blocks--;
+		r->nr_events -= r->digest_header.nr_events;
+		ret = refuse_cut(r, ", inside a block", err);
 	}
-	return REFUSE_AT(r, err, infile_offset(r->in),
-			 "corrupt: wanted block %" PRIu64 " or the index, found 0x%08" PRIx32,
-			 r->nr_blocks + 1, le32_load(magic));
+	return ret;
+}
+
+/* Is there a block, and a digest before it? The footer is read and checked when there is none. */
+static int find_block(struct xft_reader *r, bool *found, bool *digest, struct xfd_error *err)
+{
+	uint32_t magic = 0;
+	int ret = skip_pending(r, err);
+
+	*found = *digest = false;
+	if (ret || r->finished)
+		return ret;
+	ret = peek_magic(r, &magic, err);
+	if (ret)
+		return ret;
+	if (magic == INDEX_MAGIC)
+		return read_footer(r, err);
+	*found = magic == BLOCK_MAGIC || magic == DIGEST_MAGIC;
+	*digest = magic == DIGEST_MAGIC;
+	if (!*found)
+		return refuse_magic(r, magic, err);
+	return *digest ? read_digest_header(r, err) : 0;
+}
+
+/* The block itself, after its digest if it has one. */
+static int find_whole(struct xft_reader *r, bool *found, bool *digest, struct xfd_error *err)
+{
+	uint32_t magic = BLOCK_MAGIC;
+	int ret = find_block(r, found, digest, err);
+
+	if (!ret && *digest)
+		ret = peek_magic(r, &magic, err);
+	if (!ret && magic != BLOCK_MAGIC)
+		ret = refuse_magic(r, magic, err);
+	if (ret || !*found)
+		return ret;
+	ret = load_block(r, err);
+	if (!ret)
+		note_block(r, r->header.offset, r->block);
+	return ret;
 }
 
 static int xft_next(void *reader, struct trace_event *events, size_t *nr, struct xfd_error *err)
 {
 	struct xft_reader *r = reader;
-	bool found;
-	int ret = find_block(r, &found, err);
+	bool found, digest;
+	int ret = find_whole(r, &found, &digest, err);
 
 	*nr = 0;
 	if (ret || !found)
 		return ret;
-	ret = load_block(r, err);
-	if (!ret)
-		ret = xft_block_events(r, events, err);
+	ret = xft_block_events(r, events, err);
+	if (!ret && digest)
+		ret = check_digest(r, err);
 	*nr = ret ? 0 : r->block->nr;
 	return ret;
 }
@@ -589,15 +836,61 @@ static int xft_next(void *reader, struct trace_event *events, size_t *nr, struct
 static int xft_next_block(void *reader, struct trace_block *block, struct xfd_error *err)
 {
 	struct xft_reader *r = reader;
-	bool found;
-	int ret = find_block(r, &found, err);
+	bool found, digest;
+	int ret = find_whole(r, &found, &digest, err);
 
 	block->nr = 0;
 	if (!ret && found)
-		ret = load_block(r, err);
-	if (!ret && found)
 		*block = *r->block;
 	return ret;
+}
+
+static int xft_next_digest(void *reader, struct trace_block *block, struct xfd_error *err)
+{
+	struct xft_reader *r = reader;
+	bool found, digest;
+	int ret = find_block(r, &found, &digest, err);
+
+	block->nr = 0;
+	if (ret || !found)
+		return ret;
+	ret = digest ? parse_digest(r, err) : load_block(r, err);
+	if (ret)
+		return ret;
+	*block = digest ? r->digest->block : *r->block;
+	note_block(r, digest ? infile_offset(r->in) : r->header.offset, block);
+	r->digest_header.pending = digest;
+	return 0;
+}
+
+/* The index has been told by the digest what it must have said of the block. */
+static int xft_expand(void *reader, struct trace_block *block, struct xfd_error *err)
+{
+	struct xft_reader *r = reader;
+	const struct trace_block *digest = &r->digest->block;
+	uint32_t magic = 0;
+	int ret;
+
+	r->digest_header.pending = false;
+	r->nr_blocks--;
+	r->nr_events -= digest->nr_events;
+	ret = peek_magic(r, &magic, err);
+	if (!ret && magic != BLOCK_MAGIC)
+		ret = refuse_magic(r, magic, err);
+	if (!ret)
+		ret = load_block(r, err);
+	if (ret)
+		return ret;
+	if (r->block->nr_events != digest->nr_events ||
+	    r->block->guest_cycles != digest->guest_cycles ||
+	    r->block->off_cycles != digest->off_cycles ||
+	    memcmp(r->block->count, digest->count, sizeof(digest->count)))
+		return REFUSE_AT(r, err, r->digest_header.offset,
+				 "the digest does not agree with its block");
+	r->nr_blocks++;
+	r->nr_events += digest->nr_events;
+	*block = *r->block;
+	return 0;
 }
 
 const struct trace_format trace_format_xft = {
@@ -606,6 +899,8 @@ const struct trace_format trace_format_xft = {
 	.open = xft_open,
 	.next = xft_next,
 	.next_block = xft_next_block,
+	.next_digest = xft_next_digest,
+	.expand = xft_expand,
 	.block_events = xft_block_events,
 	.identity = xft_identity,
 	.close = xft_close,
