@@ -417,7 +417,7 @@ static void a_damaged_tracedat_is_refused(void **state)
 	file_save(path, bytes.data, 200);
 	free(bytes.data);
 	assert_true(recording_open(path, &recording, &err) < 0);
-	assert_error(&err, XFD_ERROR_INPUT, "libtracecmd cannot read");
+	assert_error(&err, XFD_ERROR_INPUT, "damaged or unfinished trace.dat");
 }
 
 /* Wherever a file ends and whatever byte is wrong: events, or an error that names the input. */

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads trace.dat, version 6 and 7, through libtracecmd, see traces/recording.h.
+ * Reads trace.dat, version 6 and 7, see traces/recording.h.
  *
- * Shape:  a stream is one CPU of one buffer of one file; a binary heap gives the next record
- *         of all of them. The library's own iterator looks at every CPU for every event, which
- *         costs half the speed at 64 CPUs.
- * Fields: found by name in the format that the file stores, once for each buffer, and then
- *         read at a fixed offset. Layouts of kvm_exit have changed with stable updates, so no
- *         kernel version is asked.
- * Clocks: libtracecmd gives nanoseconds (option TSC2NSEC) and the host's time for a guest's
- *         records (option TIME_SHIFT).
- * Source: Documentation/trace-cmd/trace-cmd.dat.v6.5.txt and v7.5.txt of trace-cmd.
+ * Shape:  a stream is one CPU of one buffer of one file (traces/datpages.h); a binary heap gives
+ *         the next record of all of them. libtracecmd's own iterator looks at every CPU for
+ *         every event, which costs half the speed at 64 CPUs.
+ * Fields: found by name in the format that the file stores, once for each file by libtracecmd
+ *         and libtraceevent, and then read at a fixed offset. Layouts of kvm_exit have changed
+ *         with stable updates, so no kernel version is asked.
+ * Clocks: traces/datclock.h.
+ * Damage: the skeleton and the pages are read without trust; formats and options are
+ *         libtracecmd's, which 1.3 reads trustingly, so that a child process tries first.
  */
+#include <endian.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,16 +25,25 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "traces/datlayout.h"
+#include "traces/datpages.h"
 #include "traces/infile.h"
 #include "traces/recording_format.h"
-#include "traces/tracedat_clock.h"
 
-enum { MAX_FIELDS = 8, MAX_EVENT_IDS = 65536 };
+enum {
+	MAX_FIELDS = 8,
+	MAX_EVENT_IDS = 65536,
+	MAX_STREAMS = 16384,
+	/* Read ahead of all streams together, and of one. */
+	AHEAD_BYTES = 4 << 20,
+	STREAM_AHEAD_BYTES = 128 << 10
+};
 
-/* Where a field lies in a record; @size is 0 when this kernel does not have it. */
+/* Where a field lies in a record; all 0 when this kernel does not have it. @end is behind it. */
 struct field {
 	uint32_t offset;
-	uint32_t size;
+	uint32_t end;
+	uint64_t mask;
 };
 
 /* An event that a trace can use, and its fields in the order of @events below. */
@@ -73,155 +85,165 @@ static const struct {
 enum { NR_EVENTS = sizeof(events) / sizeof(events[0]) };
 
 /*
- * One buffer: the top one of a file, or an instance. @decoder_of: by event id, 1 + index into
- * @decoders, 0 for none. @threads: a guest's: the host's thread of each CPU; owned by the
- * library.
+ * One file, the host's or a guest's. @decoder_of: by event id, 1 + index into @decoders, 0 for
+ * none. @names: by event id, those that occurred. @threads: a guest's: the host's thread of each
+ * CPU; owned by the library.
  */
-struct buffer {
+struct file {
+	const char *path;
 	struct tracecmd_input *handle;
 	struct tep_handle *tep;
-	bool big_endian;
+	int fd;
+	struct datlayout layout;
 	uint32_t source;
 	struct field pid;
 	int nr_threads;
 	const int *threads;
+	const char **names;
 	uint8_t *decoder_of;
 	struct decoder decoders[NR_EVENTS];
 };
 
-/* The next record of one CPU of one buffer. @order breaks ties the same way every time. */
 struct stream {
-	struct tep_record *record;
-	struct buffer *buffer;
-	int cpu;
-	uint32_t order;
+	struct datpages pages;
+	struct file *file;
 };
 
-/*
- * @heap[0] is the earliest. @lost: of @record, to be told before it. @files are closed last;
- * instances belong to them.
- */
+/* A stream and its record's time. @order breaks ties the same way every time. */
+struct entry {
+	uint64_t time_ns;
+	uint32_t order;
+	struct stream *stream;
+};
+
+/* @heap[0] is the earliest. @total_bytes: of all pages, as stored. */
 struct tracedat {
 	char *name;
-	struct tracecmd_input *files[RECORDING_MAX_SOURCES];
 	size_t nr_files;
-	struct buffer *buffers;
-	size_t nr_buffers;
-	struct stream *heap;
 	size_t nr_streams;
+	struct stream *streams;
+	size_t nr_entries;
+	struct entry *heap;
 	bool told_loss;
-	uint64_t nr_records;
 	uint64_t total_bytes;
-	uint32_t bits;
 	char hash[TRACE_HASH_LEN];
+	struct file files[RECORDING_MAX_SOURCES];
 };
 
-static uint64_t read_field(const struct buffer *buffer, const struct tep_record *record,
-			   const struct field *field)
-{
-	const uint8_t *at = (const uint8_t *)record->data + field->offset;
-	uint64_t value = 0;
+/* A record while it is decoded. */
+struct record {
+	const uint8_t *data;
+	uint32_t len;
+	bool big_endian;
+};
 
-	if (!field->size || field->offset + field->size > (uint32_t)record->size)
+static inline uint64_t read_field(const struct record *r, const struct field *field)
+{
+	uint64_t word;
+
+	if (field->end > r->len)
 		return 0;
-	if (buffer->big_endian)
-		return tep_read_number(buffer->tep, at, (int)field->size);
-	switch (field->size) {
-	case 8:
-		memcpy(&value, at, 8);
-		break;
-	case 4:
-		memcpy(&value, at, 4);
-		break;
-	default:
-		memcpy(&value, at, field->size < 8 ? field->size : 8);
-	}
-	return value;
+	memcpy(&word, r->data + field->offset, sizeof(word));
+	if (__builtin_expect(r->big_endian, 0))
+		return field->end ? be64toh(word) >> (64 - __builtin_popcountll(field->mask)) : 0;
+	return le64toh(word) & field->mask;
 }
 
-static void read_comm(const struct tep_record *record, const struct field *field,
-		      char comm[TASK_NAME_BYTES])
+/* The bytes of a word before its first NUL; the word is as loaded, 0 if @ended already. */
+static inline uint64_t text_before_nul(uint64_t word, bool *ended)
 {
-	size_t len = field->size < TASK_NAME_BYTES ? field->size : TASK_NAME_BYTES;
+	uint64_t text = le64toh(word);
+	uint64_t nul = (text - UINT64_C(0x0101010101010101)) & ~text & UINT64_C(0x8080808080808080);
 
-	memset(comm, 0, TASK_NAME_BYTES);
-	if (field->offset + field->size > (uint32_t)record->size)
-		return;
-	len = strnlen((const char *)record->data + field->offset, len);
-	memcpy(comm, (const char *)record->data + field->offset,
-	       len < TASK_NAME_BYTES ? len : TASK_NAME_BYTES - 1);
+	if (*ended)
+		return 0;
+	if (!nul)
+		return word;
+	*ended = true;
+	return htole64(text & (((nul & -nul) >> 7) - 1));
+}
+
+static void read_comm(const struct record *r, const struct field *field, char comm[TASK_NAME_BYTES])
+{
+	uint64_t words[2] = {0, 0};
+	bool ended = false;
+
+	if (field->end <= r->len && field->end - field->offset >= TASK_NAME_BYTES)
+		memcpy(words, r->data + field->offset, sizeof(words));
+	words[0] = text_before_nul(words[0], &ended);
+	words[1] = text_before_nul(words[1], &ended);
+	memcpy(comm, words, sizeof(words));
+	comm[TASK_NAME_BYTES - 1] = '\0';
 }
 
 /* ---- one record ---- */
 
-static void decode_kvm_exit(const struct buffer *b, const struct tep_record *record,
-			    const struct field *f, struct sched_event *event)
+static void decode_kvm_exit(const struct record *r, const struct field *f,
+			    struct sched_event *event)
 {
-	event->reason = (uint32_t)read_field(b, record, &f[0]);
-	event->info1 = read_field(b, record, &f[1]);
-	event->info2 = read_field(b, record, &f[2]);
-	event->vcpu = f[5].size ? (uint32_t)read_field(b, record, &f[5]) : RECORDING_UNKNOWN_VCPU;
-	event->has_intr_info = f[6].size != 0;
-	event->intr_info = (uint32_t)read_field(b, record, &f[6]);
-	if (!f[3].size || !f[4].size || read_field(b, record, &f[3]) != 1)
+	event->reason = (uint32_t)read_field(r, &f[0]);
+	event->info1 = read_field(r, &f[1]);
+	event->info2 = read_field(r, &f[2]);
+	event->vcpu = f[5].end ? (uint32_t)read_field(r, &f[5]) : RECORDING_UNKNOWN_VCPU;
+	event->has_intr_info = f[6].end != 0;
+	event->intr_info = (uint32_t)read_field(r, &f[6]);
+	if (!f[3].end || !f[4].end || read_field(r, &f[3]) != 1)
 		event->kind = SCHED_EVENT_KVM_FOREIGN;
 	else
 		payload_old_intr_info(event);
 }
 
-static void decode(const struct buffer *b, const struct tep_record *record,
-		   const struct decoder *decoder, struct sched_event *event)
+static void decode(const struct record *r, const struct decoder *decoder, struct sched_event *event)
 {
 	const struct field *f = decoder->field;
 
 	event->kind = decoder->kind;
 	switch (event->kind) {
 	case SCHED_EVENT_SWITCH:
-		event->prev_pid = (uint32_t)read_field(b, record, &f[0]);
-		event->next_pid = (uint32_t)read_field(b, record, &f[1]);
-		read_comm(record, &f[2], event->prev_comm);
-		read_comm(record, &f[3], event->next_comm);
-		payload_switch_state(read_field(b, record, &f[4]), event);
+		event->prev_pid = (uint32_t)read_field(r, &f[0]);
+		event->next_pid = (uint32_t)read_field(r, &f[1]);
+		read_comm(r, &f[2], event->prev_comm);
+		read_comm(r, &f[3], event->next_comm);
+		payload_switch_state(read_field(r, &f[4]), event);
 		break;
 	case SCHED_EVENT_FPU_ACTIVATED:
 	case SCHED_EVENT_FPU_DEACTIVATED:
-		event->amx_buffer = read_field(b, record, &f[0]) >> 18 & 1;
+		event->amx_buffer = read_field(r, &f[0]) >> 18 & 1;
 		break;
 	case SCHED_EVENT_MSR_WRITE:
 	case SCHED_EVENT_MSR_READ:
-		event->msr = (uint32_t)read_field(b, record, &f[0]);
-		event->value = read_field(b, record, &f[1]);
-		event->failed = read_field(b, record, &f[2]) != 0;
+		event->msr = (uint32_t)read_field(r, &f[0]);
+		event->value = read_field(r, &f[1]);
+		event->failed = read_field(r, &f[2]) != 0;
 		break;
 	case SCHED_EVENT_KVM_EXIT:
-		decode_kvm_exit(b, record, f, event);
+		decode_kvm_exit(r, f, event);
 		break;
 	case SCHED_EVENT_KVM_ENTRY:
-		event->vcpu = (uint32_t)read_field(b, record, &f[0]);
-		event->immediate = read_field(b, record, &f[1]) != 0;
-		if (!f[0].size)
+		event->vcpu = (uint32_t)read_field(r, &f[0]);
+		event->immediate = read_field(r, &f[1]) != 0;
+		if (!f[0].end)
 			event->kind = SCHED_EVENT_KVM_FOREIGN;
 		break;
 	case SCHED_EVENT_KVM_MSR:
-		event->write = read_field(b, record, &f[0]) != 0;
-		event->msr = (uint32_t)read_field(b, record, &f[1]);
-		event->value = read_field(b, record, &f[2]);
-		event->failed = read_field(b, record, &f[3]) != 0;
+		event->write = read_field(r, &f[0]) != 0;
+		event->msr = (uint32_t)read_field(r, &f[1]);
+		event->value = read_field(r, &f[2]);
+		event->failed = read_field(r, &f[3]) != 0;
 		break;
 	case SCHED_EVENT_KVM_USER:
-		event->reason = (int32_t)read_field(b, record, &f[1]) < 0
-					? RECORDING_UNKNOWN_REASON
-					: (uint32_t)read_field(b, record, &f[0]);
+		event->reason = (int32_t)read_field(r, &f[1]) < 0 ? RECORDING_UNKNOWN_REASON
+								  : (uint32_t)read_field(r, &f[0]);
 		break;
 	case SCHED_EVENT_KVM_INJECT:
-		event->reason = (uint32_t)read_field(b, record, &f[0]);
+		event->reason = (uint32_t)read_field(r, &f[0]);
 		break;
 	case SCHED_EVENT_KVM_FPU:
-		event->write = read_field(b, record, &f[0]) != 0;
+		event->write = read_field(r, &f[0]) != 0;
 		break;
 	case SCHED_EVENT_KVM_TSC:
-		event->vcpu = (uint32_t)read_field(b, record, &f[0]);
-		event->value = read_field(b, record, &f[1]);
+		event->vcpu = (uint32_t)read_field(r, &f[0]);
+		event->value = read_field(r, &f[1]);
 		break;
 	default:
 		break;
@@ -230,23 +252,21 @@ static void decode(const struct buffer *b, const struct tep_record *record,
 
 /* ---- the heap ---- */
 
-static bool is_before(const struct stream *a, const struct stream *b)
+static inline bool is_before(const struct entry *a, const struct entry *b)
 {
-	return a->record->ts != b->record->ts ? a->record->ts < b->record->ts : a->order < b->order;
+	return a->time_ns != b->time_ns ? a->time_ns < b->time_ns : a->order < b->order;
 }
 
 static void sift_down(struct tracedat *dat, size_t at)
 {
-	struct stream moved = dat->heap[at];
+	const struct entry moved = dat->heap[at];
+	size_t child;
 
-	for (;;) {
-		size_t child = 2 * at + 1;
-
-		if (child >= dat->nr_streams)
-			break;
-		if (child + 1 < dat->nr_streams &&
+	while ((child = 2 * at + 1) < dat->nr_entries) {
+		if (child + 1 < dat->nr_entries &&
 		    is_before(&dat->heap[child + 1], &dat->heap[child]))
 			child++;
+		/* Often at once: the next record is of the same CPU. */
 		if (!is_before(&dat->heap[child], &moved))
 			break;
 		dat->heap[at] = dat->heap[child];
@@ -255,67 +275,89 @@ static void sift_down(struct tracedat *dat, size_t at)
 	dat->heap[at] = moved;
 }
 
-/* Free the first record and go on to the next one of its CPU. */
-static void advance(struct tracedat *dat)
+/* Go on to the next record of the first entry's CPU. */
+static int advance(struct tracedat *dat, struct xfd_error *err)
 {
-	struct stream *first = &dat->heap[0];
+	struct entry *first = &dat->heap[0];
+	int ret = datpages_next(&first->stream->pages, err);
 
-	tracecmd_free_record(first->record);
-	first->record = tracecmd_read_data(first->buffer->handle, first->cpu);
-	if (!first->record)
-		*first = dat->heap[--dat->nr_streams];
-	if (dat->nr_streams)
+	if (ret < 0)
+		return ret;
+	if (ret)
+		first->time_ns = first->stream->pages.time_ns;
+	else
+		*first = dat->heap[--dat->nr_entries];
+	if (dat->nr_entries)
 		sift_down(dat, 0);
 	dat->told_loss = false;
+	return 0;
+}
+
+static const char *name_of(struct file *file, uint16_t id)
+{
+	const struct tep_event *event;
+
+	if (!file->names[id]) {
+		event = tep_find_event(file->tep, id);
+		file->names[id] = event ? event->name : "(without a format)";
+	}
+	return file->names[id];
+}
+
+static int check_record(const struct tracedat *dat, const struct sched_event *event, uint64_t pid,
+			uint32_t len, struct xfd_error *err)
+{
+	if (event->time_ns <= INT64_MAX && pid <= RECORDING_MAX_PID && len >= sizeof(uint16_t))
+		return 0;
+	return xfd_error_set(err, XFD_ERROR_INPUT, dat->name, 0, -1,
+			     "wanted a record with a time below 2^63 ns and a pid of at most "
+			     "4194304; this one of CPU %" PRIu32 " has time %" PRIu64
+			     ", pid %" PRIu64,
+			     event->cpu, event->time_ns, pid);
 }
 
 static int next(void *reader, struct sched_event *event, const char **name, struct xfd_error *err)
 {
 	struct tracedat *dat = reader;
-	const struct tep_record *record;
-	const struct buffer *b;
+	const struct datpages *pages;
+	struct record record;
+	struct file *file;
 	uint64_t pid;
 	uint16_t id;
+	int ret;
 
-	if (!dat->nr_streams)
+	if (!dat->nr_entries)
 		return 0;
-	record = dat->heap[0].record;
-	b = dat->heap[0].buffer;
-	event->source = b->source;
+	pages = &dat->heap[0].stream->pages;
+	file = dat->heap[0].stream->file;
+	event->source = file->source;
 	event->file = NULL;
-	event->cpu = (uint32_t)record->cpu;
-	event->thread = record->cpu < b->nr_threads ? (uint32_t)b->threads[record->cpu] : 0;
-	event->time_ns = record->ts;
-	if (record->missed_events && !dat->told_loss) {
+	event->cpu = pages->cpu;
+	event->thread =
+		(int)pages->cpu < file->nr_threads ? (uint32_t)file->threads[pages->cpu] : 0;
+	event->time_ns = pages->time_ns;
+	if (pages->lost && !dat->told_loss) {
 		event->kind = SCHED_EVENT_LOST;
-		event->lost = record->missed_events > 0 ? (uint64_t)record->missed_events : 0;
+		event->lost = pages->lost != UINT64_MAX ? pages->lost : 0;
 		dat->told_loss = true;
 		return 1;
 	}
-	pid = read_field(b, record, &b->pid);
-	if (event->cpu >= TRACE_MAX_VCPUS || record->ts > INT64_MAX || pid > RECORDING_MAX_PID ||
-	    record->size < (int)sizeof(id))
-		return xfd_error_set(
-			err, XFD_ERROR_INPUT, dat->name, 0, (int64_t)record->offset,
-			"wanted a record with a CPU below 4096, a time below 2^63 ns and "
-			"a pid of at most 4194304; this one has CPU %d, time %llu, pid "
-			"%llu",
-			record->cpu, record->ts, (unsigned long long)pid);
+	record = (struct record){pages->data, pages->data_len, file->layout.big_endian};
+	pid = read_field(&record, &file->pid);
+	ret = check_record(dat, event, pid, record.len, err);
+	if (ret)
+		return ret;
 	event->pid = (uint32_t)pid;
-	memcpy(&id, record->data, sizeof(id));
-	if (b->big_endian)
-		id = (uint16_t)tep_read_number(b->tep, record->data, sizeof(id));
-	if (b->decoder_of[id]) {
-		decode(b, record, &b->decoders[b->decoder_of[id] - 1], event);
+	memcpy(&id, record.data, sizeof(id));
+	id = record.big_endian ? be16toh(id) : le16toh(id);
+	if (file->decoder_of[id]) {
+		decode(&record, &file->decoders[file->decoder_of[id] - 1], event);
 	} else {
-		const struct tep_event *other = tep_find_event(b->tep, id);
-
 		event->kind = SCHED_EVENT_OTHER;
-		*name = other ? other->name : "(without a format)";
+		*name = name_of(file, id);
 	}
-	dat->nr_records++;
-	advance(dat);
-	return 1;
+	ret = advance(dat, err);
+	return ret ? ret : 1;
 }
 
 /* ---- opening ---- */
@@ -328,70 +370,48 @@ static bool find_field(struct tep_event *event, const char *name, bool common, s
 	if (!found || found->offset < 0 || found->size <= 0 || found->offset > 65536 ||
 	    found->size > 65536)
 		return false;
-	*field = (struct field){(uint32_t)found->offset, (uint32_t)found->size};
+	*field = (struct field){
+		.offset = (uint32_t)found->offset,
+		.end = (uint32_t)(found->offset + found->size),
+		.mask = found->size < 8 ? (UINT64_C(1) << 8 * found->size) - 1 : UINT64_MAX,
+	};
 	return true;
 }
 
 /* Learn where this file's kernel keeps what is wanted. */
-static int learn_formats(struct buffer *b, const char *path, struct xfd_error *err)
+static int learn_formats(struct file *file, struct xfd_error *err)
 {
 	for (uint32_t i = 0; i < NR_EVENTS; i++) {
-		struct decoder *decoder = &b->decoders[i];
+		struct decoder *decoder = &file->decoders[i];
 		struct tep_event *event =
-			tep_find_event_by_name(b->tep, events[i].system, events[i].name);
+			tep_find_event_by_name(file->tep, events[i].system, events[i].name);
 
 		if (!event || event->id < 0 || event->id >= MAX_EVENT_IDS)
 			continue;
 		decoder->kind = events[i].kind;
-		find_field(event, "common_pid", true, &b->pid);
+		find_field(event, "common_pid", true, &file->pid);
 		for (uint32_t f = 0; f < MAX_FIELDS && events[i].fields[f]; f++) {
 			const char *name = events[i].fields[f];
 
 			if (find_field(event, name + (*name == '?'), false, &decoder->field[f]) ||
 			    *name == '?' || !strcmp(events[i].system, "kvm"))
 				continue;
-			return xfd_error_set(err, XFD_ERROR_INPUT, path, 0, -1,
+			return xfd_error_set(err, XFD_ERROR_INPUT, file->path, 0, -1,
 					     "wanted a field %s in the format of %s:%s", name,
 					     events[i].system, events[i].name);
 		}
-		b->decoder_of[event->id] = (uint8_t)(i + 1);
+		file->decoder_of[event->id] = (uint8_t)(i + 1);
 	}
 	return 0;
 }
 
 /* Some event of the file tells where records keep their pid. */
-static void learn_pid(struct buffer *b)
+static void learn_pid(struct file *file)
 {
 	struct tep_event *event;
 
-	for (int i = 0; !b->pid.size && (event = tep_get_event(b->tep, i)); i++)
-		find_field(event, "common_pid", true, &b->pid);
-}
-
-static int add_buffer(struct tracedat *dat, struct tracecmd_input *handle, uint32_t source,
-		      const char *path, struct xfd_error *err)
-{
-	struct buffer *buffers =
-		realloc(dat->buffers, (dat->nr_buffers + 1) * sizeof(*dat->buffers));
-	struct buffer *b;
-	int ret;
-
-	if (!buffers)
-		return xfd_error_set(err, XFD_ERROR_SYSTEM, path, 0, -1, "out of memory");
-	dat->buffers = buffers;
-	b = &buffers[dat->nr_buffers++];
-	*b = (struct buffer){
-		.handle = handle,
-		.tep = tracecmd_get_tep(handle),
-		.source = source,
-		.decoder_of = calloc(MAX_EVENT_IDS, 1),
-	};
-	if (!b->decoder_of)
-		return xfd_error_set(err, XFD_ERROR_SYSTEM, path, 0, -1, "out of memory");
-	b->big_endian = tep_is_file_bigendian(b->tep);
-	ret = learn_formats(b, path, err);
-	learn_pid(b);
-	return ret;
+	for (int i = 0; !file->pid.end && (event = tep_get_event(file->tep, i)); i++)
+		find_field(event, "common_pid", true, &file->pid);
 }
 
 /*
@@ -412,7 +432,7 @@ static bool survives(const char *path)
 		signal(SIGBUS, SIG_DFL);
 		signal(SIGABRT, SIG_DFL);
 		signal(SIGFPE, SIG_DFL);
-		handle = tracecmd_open(path, TRACECMD_FL_LOAD_NO_PLUGINS);
+		handle = tracecmd_open_head(path, TRACECMD_FL_LOAD_NO_PLUGINS);
 		_exit(!handle);
 	}
 	while (waitpid(child, &status, 0) < 0)
@@ -421,75 +441,127 @@ static bool survives(const char *path)
 	return WIFEXITED(status) && !WEXITSTATUS(status);
 }
 
+/* Byte order and sizes of words as the library says, which has read the formats by them. */
+static bool is_understood(const struct file *file)
+{
+	uint32_t word = file->layout.long_bytes;
+
+	return !tep_is_old_format(file->tep) && (word == 4 || word == 8) &&
+	       tep_is_file_bigendian(file->tep) == file->layout.big_endian;
+}
+
 static int open_file(struct tracedat *dat, const char *path, uint32_t source, struct xfd_error *err)
 {
-	struct tracecmd_input *handle, *instance;
-	int ret = tracedat_check_clock(path, err);
+	struct file *file = &dat->files[dat->nr_files];
+	int ret = datlayout_read(path, &file->layout, err);
 
 	if (ret)
 		return ret;
-	handle = survives(path) ? tracecmd_open(path, TRACECMD_FL_LOAD_NO_PLUGINS) : NULL;
-	if (!handle)
+	dat->nr_files++;
+	file->path = path;
+	file->source = source;
+	file->fd = open(path, O_RDONLY | O_CLOEXEC);
+	file->names = calloc(MAX_EVENT_IDS, sizeof(*file->names));
+	file->decoder_of = calloc(MAX_EVENT_IDS, 1);
+	if (file->fd < 0 || !file->names || !file->decoder_of)
+		return xfd_error_set(err, XFD_ERROR_SYSTEM, path, 0, -1, "cannot read: %s",
+				     strerror(errno));
+	if (survives(path))
+		file->handle = tracecmd_open_head(path, TRACECMD_FL_LOAD_NO_PLUGINS);
+	if (file->handle) {
+		file->tep = tracecmd_get_tep(file->handle);
+		/* A trace-cmd of 32 bits may have recorded a kernel of 64. */
+		file->layout.long_bytes = (uint32_t)tep_get_header_page_size(file->tep);
+	}
+	if (!file->handle || !is_understood(file))
 		return xfd_error_set(err, XFD_ERROR_INPUT, path, 0, -1,
 				     "libtracecmd cannot read this trace.dat: it is damaged, not "
 				     "finished, or compressed in a way that is not built in "
 				     "(`trace-cmd list -c` shows which are)");
-	dat->files[dat->nr_files++] = handle;
-	ret = add_buffer(dat, handle, source, path, err);
-	for (int i = 0; !ret && i < tracecmd_buffer_instances(handle); i++) {
-		instance = tracecmd_buffer_instance_handle(handle, i);
-		/* Instances belong to us, not to the file's handle. */
-		if (instance)
-			ret = add_buffer(dat, instance, source, path, err);
-	}
+	ret = learn_formats(file, err);
+	learn_pid(file);
 	return ret;
 }
 
 /* Which thread of the host is which CPU of a guest, as the host's file says. */
-static int map_guest(struct tracedat *dat, uint32_t source, const char *path, struct xfd_error *err)
+static int map_guest(struct tracedat *dat, struct file *guest, struct xfd_error *err)
 {
 	const char *name;
-	const int *pids;
-	int nr;
 
-	if (tracecmd_get_guest_cpumap(dat->files[0], tracecmd_get_traceid(dat->files[source]),
-				      &name, &nr, &pids))
-		return xfd_error_set(err, XFD_ERROR_INPUT, path, 0, -1,
-				     "wanted a guest that %s knows: record both together with "
-				     "`trace-cmd record -A`, or join them with `trace-cmd attach`",
-				     dat->name);
-	for (size_t i = 0; i < dat->nr_buffers; i++)
-		if (dat->buffers[i].source == source) {
-			dat->buffers[i].nr_threads = nr;
-			dat->buffers[i].threads = pids;
-		}
-	return 0;
+	if (!tracecmd_get_guest_cpumap(dat->files[0].handle, tracecmd_get_traceid(guest->handle),
+				       &name, &guest->nr_threads, &guest->threads))
+		return 0;
+	guest->nr_threads = 0;
+	return xfd_error_set(err, XFD_ERROR_INPUT, guest->path, 0, -1,
+			     "wanted a guest that %s knows: record both together with "
+			     "`trace-cmd record -A`, or join them with `trace-cmd attach`",
+			     dat->name);
+}
+
+/* ---- streams ---- */
+
+static int make_streams(struct tracedat *dat, struct xfd_error *err)
+{
+	size_t room = 0;
+
+	for (size_t f = 0; f < dat->nr_files; f++)
+		for (uint32_t b = 0; b < dat->files[f].layout.nr_buffers; b++)
+			room += dat->files[f].layout.buffers[b].nr_cpus;
+	if (room > MAX_STREAMS)
+		return xfd_error_set(err, XFD_ERROR_INPUT, dat->name, 0, -1,
+				     "wanted at most %d CPUs of all buffers together", MAX_STREAMS);
+	dat->streams = calloc(room + 1, sizeof(*dat->streams));
+	dat->heap = calloc(room + 1, sizeof(*dat->heap));
+	return dat->streams && dat->heap
+		       ? 0
+		       : xfd_error_set(err, XFD_ERROR_SYSTEM, dat->name, 0, -1, "out of memory");
+}
+
+static int add_stream(struct tracedat *dat, struct file *file,
+		      const struct datlayout_buffer *buffer, const struct datlayout_cpu *cpu,
+		      size_t ahead, struct xfd_error *err)
+{
+	struct stream *stream = &dat->streams[dat->nr_streams++];
+	int ret;
+
+	stream->file = file;
+	datpages_open(&stream->pages, file->fd, file->path, &file->layout, buffer, cpu, ahead);
+	ret = datpages_next(&stream->pages, err);
+	if (ret > 0)
+		dat->heap[dat->nr_entries++] =
+			(struct entry){stream->pages.time_ns, (uint32_t)dat->nr_streams, stream};
+	return ret < 0 ? ret : 0;
 }
 
 static int fill_heap(struct tracedat *dat, struct xfd_error *err)
 {
-	size_t room = 0;
-	uint32_t order = 0;
+	size_t nr = 0, ahead;
+	int ret = make_streams(dat, err);
 
-	for (size_t i = 0; i < dat->nr_buffers; i++)
-		room += (size_t)tep_get_cpus(dat->buffers[i].tep);
-	dat->heap = calloc(room + 1, sizeof(*dat->heap));
-	if (!dat->heap)
-		return xfd_error_set(err, XFD_ERROR_SYSTEM, dat->name, 0, -1, "out of memory");
-	for (size_t i = 0; i < dat->nr_buffers; i++) {
-		struct buffer *b = &dat->buffers[i];
+	for (int pass = 0; pass < 2 && !ret; pass++) {
+		ahead = nr && AHEAD_BYTES / nr < STREAM_AHEAD_BYTES ? AHEAD_BYTES / nr
+								    : STREAM_AHEAD_BYTES;
+		for (size_t f = 0; f < dat->nr_files && !ret; f++) {
+			const struct datlayout *layout = &dat->files[f].layout;
 
-		for (int cpu = 0; cpu < tep_get_cpus(b->tep); cpu++) {
-			struct tep_record *record = tracecmd_read_data(b->handle, cpu);
+			for (uint32_t b = 0; b < layout->nr_buffers && !ret; b++)
+				for (uint32_t c = 0; c < layout->buffers[b].nr_cpus && !ret; c++) {
+					const struct datlayout_cpu *cpu =
+						&layout->buffers[b].cpus[c];
 
-			if (record)
-				dat->heap[dat->nr_streams++] =
-					(struct stream){record, b, cpu, order++};
+					nr += cpu->size != 0;
+					if (!pass)
+						dat->total_bytes += cpu->size;
+					else if (cpu->size)
+						ret = add_stream(dat, &dat->files[f],
+								 &layout->buffers[b], cpu, ahead,
+								 err);
+				}
 		}
 	}
-	for (size_t i = dat->nr_streams / 2; i-- > 0;)
+	for (size_t i = dat->nr_entries / 2; i-- > 0;)
 		sift_down(dat, i);
-	return 0;
+	return ret;
 }
 
 /* XXH3-128 over the bytes of all files, one after the other. */
@@ -514,7 +586,6 @@ static int hash_files(struct tracedat *dat, const char *const *paths, size_t nr,
 			XXH3_128bits_update(state, data, len);
 			infile_take(in, len);
 		}
-		dat->total_bytes += infile_offset(in);
 		infile_close(in);
 	}
 	XXH128_canonicalFromHash(&bytes, XXH3_128bits_digest(state));
@@ -529,19 +600,18 @@ static void close_tracedat(void *reader)
 	struct tracedat *dat = reader;
 
 	for (size_t i = 0; i < dat->nr_streams; i++)
-		tracecmd_free_record(dat->heap[i].record);
-	for (size_t i = dat->nr_buffers; i-- > 0;) {
-		bool top = false;
+		datpages_close(&dat->streams[i].pages);
+	for (size_t i = dat->nr_files; i-- > 0;) {
+		struct file *file = &dat->files[i];
 
-		for (size_t k = 0; k < dat->nr_files; k++)
-			top |= dat->files[k] == dat->buffers[i].handle;
-		if (!top)
-			tracecmd_close(dat->buffers[i].handle);
-		free(dat->buffers[i].decoder_of);
+		tracecmd_close(file->handle);
+		if (file->fd >= 0)
+			close(file->fd);
+		free(file->names);
+		free(file->decoder_of);
+		datlayout_free(&file->layout);
 	}
-	for (size_t i = dat->nr_files; i-- > 0;)
-		tracecmd_close(dat->files[i]);
-	free(dat->buffers);
+	free(dat->streams);
 	free(dat->heap);
 	free(dat->name);
 	free(dat);
@@ -562,14 +632,13 @@ static int open_tracedat(const char *const *paths, size_t nr, void **reader, str
 	for (size_t i = 0; i < nr && !ret; i++)
 		ret = open_file(dat, paths[i], (uint32_t)i, err);
 	for (size_t i = 1; i < nr && !ret; i++)
-		ret = map_guest(dat, (uint32_t)i, paths[i], err);
+		ret = map_guest(dat, &dat->files[i], err);
 	if (!ret)
 		ret = fill_heap(dat, err);
 	if (ret) {
 		close_tracedat(dat);
 		return ret;
 	}
-	dat->bits = 8 * (uint32_t)tep_get_long_size(dat->buffers[0].tep);
 	*reader = dat;
 	return 0;
 }
@@ -579,18 +648,20 @@ static void hash(const void *reader, char hex[TRACE_HASH_LEN])
 	memcpy(hex, ((const struct tracedat *)reader)->hash, TRACE_HASH_LEN);
 }
 
-/* In records: the library does not say how far into the files it is. */
 static void progress(const void *reader, uint64_t *done, uint64_t *total)
 {
-	*done = ((const struct tracedat *)reader)->nr_records;
-	*total = 0;
+	const struct tracedat *dat = reader;
+
+	*done = *total = dat->total_bytes;
+	for (size_t i = 0; i < dat->nr_streams; i++)
+		*done -= dat->streams[i].pages.stored;
 }
 
 static const char *origin(const void *reader)
 {
 	static const char *const modes[] = {"mode_measured",  "mode_restored", "mode_projected",
 					    "mode_synthetic", "mode_scenario", "mode_unknown"};
-	struct tep_handle *tep = ((const struct tracedat *)reader)->buffers[0].tep;
+	struct tep_handle *tep = ((const struct tracedat *)reader)->files[0].tep;
 
 	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
 		if (tep_find_event_by_name(tep, "xfdsim", modes[i]))
@@ -600,7 +671,7 @@ static const char *origin(const void *reader)
 
 static uint32_t bits(const void *reader)
 {
-	return ((const struct tracedat *)reader)->bits;
+	return 8 * ((const struct tracedat *)reader)->files[0].layout.long_bytes;
 }
 
 const struct recording_format recording_format_tracedat = {
