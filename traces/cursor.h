@@ -28,13 +28,55 @@ static inline bool take_char(struct cursor *c, char wanted)
 	return true;
 }
 
+/* One as a rule; columns are padded with many, and then eight at once. */
 static inline bool take_spaces(struct cursor *c)
 {
-	const char *start = c->p;
+	uint64_t bytes;
 
+	if (c->p == c->end || *c->p != ' ')
+		return false;
+	if (++c->p == c->end || *c->p != ' ')
+		return true;
+	while (c->end - c->p >= 8) {
+		memcpy(&bytes, c->p, sizeof(bytes));
+		bytes = le64toh(bytes) ^ UINT64_C(0x2020202020202020);
+		if (bytes) {
+			c->p += __builtin_ctzll(bytes) / 8;
+			return true;
+		}
+		c->p += 8;
+	}
 	while (c->p < c->end && *c->p == ' ')
 		c->p++;
-	return c->p != start;
+	return true;
+}
+
+/* Bit 7 of the lowest byte that is @c is set; bytes above it may be marked as well. */
+static inline uint64_t first_byte(uint64_t bytes, char c)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+
+	bytes ^= ones * (uint8_t)c;
+	return (bytes - ones) & ~bytes & ones << 7;
+}
+
+/* To the next colon or space, or the end. */
+static inline void skip_name(struct cursor *c)
+{
+	uint64_t bytes, found;
+
+	while (c->end - c->p >= 8) {
+		memcpy(&bytes, c->p, sizeof(bytes));
+		bytes = le64toh(bytes);
+		found = first_byte(bytes, ':') | first_byte(bytes, ' ');
+		if (found) {
+			c->p += __builtin_ctzll(found) / 8;
+			return;
+		}
+		c->p += 8;
+	}
+	while (c->p < c->end && *c->p != ':' && *c->p != ' ')
+		c->p++;
 }
 
 /*
@@ -98,6 +140,33 @@ static inline bool take_bytes(struct cursor *c, const char *word, size_t len)
 
 #define TAKE_WORD(c, word) take_bytes(c, word, sizeof(word) - 1)
 
+/*
+ * The value of hexadecimal digits in lower case at the start of eight characters, loaded with the
+ * first in the lowest byte; *nr: how many they are. A digit's value is in its low four bits, for
+ * letters less 9.
+ */
+static inline uint64_t add_up_hex(uint64_t bytes, int *nr)
+{
+	const uint64_t high = UINT64_C(0x8080808080808080), ones = UINT64_C(0x0101010101010101);
+	uint64_t low = bytes & ~high;
+	/* Bit 7 of a byte: at least '0', above '9', at least 'a', above 'f'. */
+	uint64_t from_0 = low + ones * (0x80 - '0'), above_9 = low + ones * (0x80 - '9' - 1);
+	uint64_t from_a = low + ones * (0x80 - 'a'), above_f = low + ones * (0x80 - 'f' - 1);
+	uint64_t letter = from_a & ~above_f & high;
+	uint64_t stop = ~((from_0 & ~above_9) | letter) & high;
+	uint64_t v = (low & ones * 15) + (letter >> 7) * 9;
+
+	stop |= bytes & high;
+	*nr = stop ? __builtin_ctzll(stop) / 8 : 8;
+	if (!*nr)
+		return 0;
+	/* First digits are the highest: away with the others, then pairs, fours, all eight. */
+	v <<= 64 - 8 * *nr;
+	v = (v << 4 | v >> 8) & UINT64_C(0x00ff00ff00ff00ff);
+	v = (v << 8 | v >> 16) & UINT64_C(0x0000ffff0000ffff);
+	return (v << 16 | v >> 32) & UINT64_C(0xffffffff);
+}
+
 /* Hexadecimal digits, at most 16, with or without 0x. */
 static inline bool take_hex(struct cursor *c, uint64_t *value)
 {
@@ -106,7 +175,21 @@ static inline bool take_hex(struct cursor *c, uint64_t *value)
 
 	if (c->end - c->p > 1 && c->p[0] == '0' && c->p[1] == 'x')
 		c->p += 2;
-	for (start = c->p; c->p < c->end; c->p++) {
+	start = c->p;
+	while (c->end - c->p >= 8) {
+		uint64_t bytes;
+		int nr;
+
+		memcpy(&bytes, c->p, sizeof(bytes));
+		bytes = add_up_hex(le64toh(bytes), &nr);
+		v = v << 4 * nr | bytes;
+		c->p += nr;
+		if (nr < 8) {
+			*value = v;
+			return c->p != start && c->p - start <= 16;
+		}
+	}
+	for (; c->p < c->end; c->p++) {
 		char ch = *c->p;
 
 		if (is_digit(ch))

@@ -262,12 +262,18 @@ bool payload_parse_switch(const char *text, const char *end, struct sched_event 
 /* Step behind the first @word, if it is there. */
 static bool seek_bytes(struct cursor *c, const char *word, size_t len)
 {
-	const char *p = memmem(c->p, (size_t)(c->end - c->p), word, len);
+	const char *p = c->p;
 
-	if (!p)
-		return false;
-	c->p = p + len;
-	return true;
+	/* What is left of a line is too short for memmem() to earn its preparations. */
+	while ((size_t)(c->end - p) >= len &&
+	       (p = memchr(p, *word, (size_t)(c->end - p) - len + 1))) {
+		if (!memcmp(p, word, len)) {
+			c->p = p + len;
+			return true;
+		}
+		p++;
+	}
+	return false;
 }
 
 #define SEEK_WORD(c, word) seek_bytes(c, word, sizeof(word) - 1)
@@ -287,12 +293,16 @@ static bool raw_bytes(const struct cursor *from, const char *word, size_t len, b
 
 #define RAW_FIELD(c, word, hex, value) raw_bytes(c, word, sizeof(word) - 1, hex, value)
 
-/* Names as the kernel prints them, with those it has given up. */
+/* Names as the kernel prints them, with those it has given up; the commonest stand first. */
 static const struct {
 	const char *name;
 	uint8_t len;
 	uint8_t number;
 } reasons[] = {
+	{"EXTERNAL_INTERRUPT", 18, EXIT_EXTERNAL_INTERRUPT},
+	{"MSR_WRITE", 9, EXIT_MSR_WRITE},
+	{"HLT", 3, EXIT_HLT},
+	{"PREEMPTION_TIMER", 16, EXIT_PREEMPTION_TIMER},
 #define XFD_EXIT_REASON(number, symbol, name) {#symbol, sizeof(#symbol) - 1, number},
 #include "models/exit_reason_list.h"
 #undef XFD_EXIT_REASON

@@ -456,7 +456,7 @@ static int next_record(struct recording *recording, struct sched_event *event,
 	if (!ret)
 		return check_end(recording, err);
 	recording->stats.lines++;
-	return accept(recording, event, name, strlen(name), err);
+	return accept(recording, event, name, *name ? strlen(name) : 0, err);
 }
 
 int recording_next(struct recording *recording, struct sched_event *event, struct xfd_error *err)

@@ -37,15 +37,29 @@ static bool take_flags(struct cursor *c)
 
 static bool take_fraction(struct cursor *c, uint64_t *ns)
 {
+	static const uint32_t unit_ns[] = {1000000000, 100000000, 10000000, 1000000, 100000,
+					   10000,      1000,      100,      10,      1};
 	const char *start = c->p;
 	uint64_t v;
 
 	if (!take_number(c, &v) || c->p - start > 9)
 		return false;
-	for (ptrdiff_t digits = c->p - start; digits < 9; digits++)
-		v *= 10;
-	*ns = v;
+	*ns = v * unit_ns[c->p - start];
 	return true;
+}
+
+/* "[007]": three digits unless there are very many CPUs. */
+static bool take_cpu(struct cursor *c, uint64_t *cpu)
+{
+	const char *p = c->p;
+
+	if (c->end - p > 4 && p[0] == '[' && p[4] == ']' && is_digit(p[1]) && is_digit(p[2]) &&
+	    is_digit(p[3])) {
+		*cpu = (uint64_t)((p[1] - '0') * 100 + (p[2] - '0') * 10 + p[3] - '0');
+		c->p += 5;
+		return true;
+	}
+	return take_char(c, '[') && take_number(c, cpu) && take_char(c, ']');
 }
 
 static bool take_tgid(struct cursor *c)
@@ -68,9 +82,8 @@ static enum ftrace_line take_prefix(struct cursor *c, struct sched_event *event,
 	uint64_t pid, cpu, seconds, ns = 0;
 	bool has_point;
 
-	if (!take_number(c, &pid) || !take_spaces(c) || !take_tgid(c) || !take_char(c, '[') ||
-	    !take_number(c, &cpu) || !take_char(c, ']') || !take_spaces(c) || !take_flags(c) ||
-	    !take_number(c, &seconds))
+	if (!take_number(c, &pid) || !take_spaces(c) || !take_tgid(c) || !take_cpu(c, &cpu) ||
+	    !take_spaces(c) || !take_flags(c) || !take_number(c, &seconds))
 		return FTRACE_LINE_UNPARSED;
 	has_point = take_char(c, '.');
 	if ((has_point && !take_fraction(c, &ns)) || !take_char(c, ':'))
@@ -102,8 +115,7 @@ static enum ftrace_line parse_event(struct cursor *c, struct sched_event *event,
 	start = c->p;
 	if (c->end - start > 12 && !memcmp(start, "sched_switch:", 13))
 		c->p += 12; /* nearly every line; saves looking for the colon */
-	while (c->p < c->end && *c->p != ':' && *c->p != ' ')
-		c->p++;
+	skip_name(c);
 	*name = start;
 	*name_len = c->p < c->end && *c->p == ':' ? (size_t)(c->p - start) : 0;
 	if (*name_len)
