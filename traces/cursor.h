@@ -122,6 +122,8 @@ static inline bool take_number(struct cursor *c, uint64_t *value)
 			c->p += nr;
 			return nr;
 		}
+		v = add_up(digits);
+		c->p += 8;
 	}
 	while (c->p < c->end && is_digit(*c->p))
 		v = v * 10 + (uint64_t)(*c->p++ - '0');
