@@ -120,9 +120,12 @@ static void tell(const struct import *import, const char *phase, uint64_t done, 
 static int spool_event(struct import *import, uint64_t time_ns, uint32_t cpu, enum event_kind kind,
 		       uint64_t arg, struct xfd_error *err)
 {
-	struct spool_record record = {.time_ns = time_ns, .arg = arg, .cpu = cpu, .kind = kind};
+	struct spool_record *record = spool_add(import->spool, err);
 
-	return spool_put(import->spool, &record, err);
+	if (!record)
+		return -EIO;
+	*record = (struct spool_record){.time_ns = time_ns, .arg = arg, .cpu = cpu, .kind = kind};
+	return 0;
 }
 
 static int spool_out(struct import *import, uint64_t time_ns, uint32_t cpu,

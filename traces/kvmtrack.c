@@ -152,14 +152,17 @@ static uint32_t number_of(const struct kvmtrack *track, const struct thread *t)
 static int put(struct kvmtrack *track, const struct thread *t, enum event_kind kind, uint64_t arg,
 	       struct xfd_error *err)
 {
-	struct spool_record record = {
+	struct spool_record *record = spool_add(track->spool, err);
+
+	if (!record)
+		return -EIO;
+	*record = (struct spool_record){
 		.time_ns = t->clock_ns,
 		.arg = arg,
 		.cpu = number_of(track, t),
 		.kind = kind,
 	};
-
-	return spool_put(track->spool, &record, err);
+	return 0;
 }
 
 /* A vCPU whose CPU is another's home starts on a pCPU of its own and moves at once. */

@@ -114,18 +114,12 @@ static int flush(struct spool *spool, struct xfd_error *err)
 	return ret;
 }
 
-int spool_put(struct spool *spool, const struct spool_record *record, struct xfd_error *err)
+struct spool_record *spool_add(struct spool *spool, struct xfd_error *err)
 {
-	int ret;
-
 	assert(!spool->reading);
-	if (spool->count - spool->flushed == BUFFER_RECORDS) {
-		ret = flush(spool, err);
-		if (ret)
-			return ret;
-	}
-	spool->buffer[spool->count++ - spool->flushed] = *record;
-	return 0;
+	if (spool->count - spool->flushed == BUFFER_RECORDS && flush(spool, err))
+		return NULL;
+	return &spool->buffer[spool->count++ - spool->flushed];
 }
 
 int spool_patch(struct spool *spool, uint64_t index, uint64_t arg, struct xfd_error *err)

@@ -46,14 +46,14 @@ int spool_new(const char *dir, struct spool **spool, struct xfd_error *err)
 uint64_t spool_count(const struct spool *spool);
 
 /**
- * spool_put() - Append a record.
- * @spool:  the spool
- * @record: copied
- * @err:    filled on failure: no space, no directory
+ * spool_add() - Append a record.
+ * @spool: the spool
+ * @err:   filled on failure: no space, no directory
  *
- * Return: 0 or a negative errno.
+ * Return: the record, for the caller to fill before anything else is done with the spool; NULL
+ * on failure.
  */
-int spool_put(struct spool *spool, const struct spool_record *record, struct xfd_error *err)
+struct spool_record *spool_add(struct spool *spool, struct xfd_error *err)
 	__attribute__((warn_unused_result));
 
 /**
