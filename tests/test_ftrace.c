@@ -128,6 +128,75 @@ static void names_are_padded_with_nul_to_the_end(void **state)
 	assert_memory_equal(event.next_comm, zero, TASK_NAME_BYTES);
 }
 
+/*
+ * Usual lines are read by shortcuts. The same line with a TGID, or without the 0x of a field,
+ * takes the long way, and must say the same, whatever byte of it is wrong.
+ */
+static const char *const usual_lines[] = {
+	"       CPU 0/KVM-4242  [003]  1000.000002500: kvm_exit:             vcpu 0 reason "
+	"MSR_WRITE "
+	"rip 0xffffffff810a3f54 info1 0x00000000000001c4 info2 0x0123456789abcdef intr_info "
+	"0x800000ec error_code 0x00000000",
+	"       CPU 1/KVM-7     [000] d..1. 12345.678901: kvm_exit: vcpu 12 reason "
+	"EXTERNAL_INTERRUPT rip 0x40 info1 0x0000000000000000 info2 0x0000000000000000 intr_info "
+	"0x00000000",
+	"       CPU 0/KVM-1000  [000]     1.000000000: kvm_entry:            vcpu 0, rip 0x0",
+	"       CPU 0/KVM-1000  [000]     1.000000000: kvm_msr:              msr_write 1c4 = "
+	"0x40000",
+	"            wrk-13429   [001] d..2.   798.482310: sched_switch: " SWITCH_PAYLOAD,
+};
+
+/* The line with @from replaced by @to at its first place from byte @at on, or NULL. */
+static char *varied(const char *line, size_t at, const char *from, const char *to)
+{
+	const char *found = strlen(line) > at ? strstr(line + at, from) : NULL;
+	char *text = NULL;
+
+	if (found &&
+	    asprintf(&text, "%.*s%s%s", (int)(found - line), line, to, found + strlen(from)) < 0)
+		abort();
+	return text;
+}
+
+static void assert_same_event(const char *usual, char *other)
+{
+	struct sched_event a, b;
+
+	if (!other)
+		return;
+	memset(&a, 0, sizeof(a));
+	memset(&b, 0, sizeof(b));
+	if (parse(usual, &a) == FTRACE_LINE_EVENT && parse(other, &b) == FTRACE_LINE_EVENT)
+		assert_memory_equal(&a, &b, sizeof(a));
+	else if (parse(usual, &a) != parse(other, &b))
+		fail_msg("%s\n%s", usual, other);
+	free(other);
+}
+
+static void shortcuts_change_nothing(void **state)
+{
+	static const char bytes[] = " 09af[]:.xX-?\x80,";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(usual_lines) / sizeof(usual_lines[0]); i++)
+		for (size_t at = 17; at < strlen(usual_lines[i]); at++)
+			for (const char *byte = bytes; *byte; byte++) {
+				char *line = strdup(usual_lines[i]);
+
+				line[at] = *byte;
+				/* Where the bracket is the changed byte there is no place. */
+				if (line[at] != '[' && at > 26)
+					assert_same_event(line, varied(line, 17, " [", " (1) ["));
+				if (!strstr(line, "0x0x")) /* of which one 0x is allowed */
+					assert_same_event(line,
+							  varied(line, 60, " info2 0x", " info2 "));
+				line[at] = '\0'; /* or cut off there */
+				if (at > 26)
+					assert_same_event(line, varied(line, 17, " [", " (1) ["));
+				free(line);
+			}
+}
+
 static void malformed_switches_are_bad_lines(void **state)
 {
 	static const char *const rows[] = {
@@ -507,6 +576,7 @@ int main(void)
 		cmocka_unit_test(every_printing_of_the_prefix_is_read),
 		cmocka_unit_test(a_switch_is_read_whatever_the_names_hold),
 		cmocka_unit_test(names_are_padded_with_nul_to_the_end),
+		cmocka_unit_test(shortcuts_change_nothing),
 		cmocka_unit_test(malformed_switches_are_bad_lines),
 		cmocka_unit_test(other_lines_are_told_apart),
 		cmocka_unit_test(marks_of_loss_name_cpu_and_number),

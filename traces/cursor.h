@@ -60,6 +60,21 @@ static inline uint64_t first_byte(uint64_t bytes, char c)
 	return (bytes - ones) & ~bytes & ones << 7;
 }
 
+/* Eight characters, the first in the lowest byte. */
+static inline uint64_t load_chars(const char *p)
+{
+	uint64_t bytes;
+
+	memcpy(&bytes, p, sizeof(bytes));
+	return le64toh(bytes);
+}
+
+/* Do eight characters at @p spell @word, of which the compiler makes a constant? */
+static inline bool spells(const char *p, const char word[static 9])
+{
+	return load_chars(p) == load_chars(word);
+}
+
 /* To the next colon or space, or the end. */
 static inline void skip_name(struct cursor *c)
 {
@@ -167,6 +182,20 @@ static inline uint64_t add_up_hex(uint64_t bytes, int *nr)
 	v = (v << 4 | v >> 8) & UINT64_C(0x00ff00ff00ff00ff);
 	v = (v << 8 | v >> 16) & UINT64_C(0x0000ffff0000ffff);
 	return (v << 16 | v >> 32) & UINT64_C(0xffffffff);
+}
+
+/* The value of exactly sixteen digits, the kernel's %016llx; false for anything else. */
+static inline bool hex_16(const char *p, uint64_t *value)
+{
+	uint64_t high;
+	int nr_high, nr_low;
+
+	*value = 0;
+	if (spells(p, "00000000") && spells(p + 8, "00000000"))
+		return true; /* which is what most of them are */
+	high = add_up_hex(load_chars(p), &nr_high);
+	*value = high << 32 | add_up_hex(load_chars(p + 8), &nr_low);
+	return nr_high == 8 && nr_low == 8;
 }
 
 /* Hexadecimal digits, at most 16, with or without 0x. */

@@ -295,7 +295,7 @@ static bool raw_bytes(const struct cursor *from, const char *word, size_t len, b
 
 /* Names as the kernel prints them, with those it has given up; the commonest stand first. */
 static const struct {
-	const char *name;
+	char name[24];
 	uint8_t len;
 	uint8_t number;
 } reasons[] = {
@@ -308,6 +308,22 @@ static const struct {
 #undef XFD_EXIT_REASON
 	{"PENDING_INTERRUPT", 17, 7},
 };
+
+/* By its length and first eight characters, then by all of them. */
+static uint32_t find_reason(const char *name, size_t len, const char *end)
+{
+	char padded[8] = "";
+	uint64_t head, mask = len < 8 ? (UINT64_C(1) << 8 * len) - 1 : UINT64_MAX;
+
+	if (end - name < 8)
+		memcpy(padded, name, (size_t)(end - name));
+	head = load_chars(end - name < 8 ? padded : name) & mask;
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		if (reasons[i].len == len && load_chars(reasons[i].name) == head &&
+		    reasons[i].number < EXIT_FASTPATH && !memcmp(reasons[i].name, name, len))
+			return reasons[i].number;
+	return RECORDING_UNKNOWN_REASON;
+}
 
 /* "MSR_WRITE", "0x55", "UNKNOWN (85)", "INVALID_STATE FAILED_VMENTRY". */
 static bool take_reason(struct cursor *c, uint32_t *reason)
@@ -327,13 +343,7 @@ static bool take_reason(struct cursor *c, uint32_t *reason)
 	while (c->p < c->end && *c->p != ' ')
 		c->p++;
 	len = (size_t)(c->p - start);
-	*reason = RECORDING_UNKNOWN_REASON;
-	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
-		if (reasons[i].number < EXIT_FASTPATH && reasons[i].len == len &&
-		    !memcmp(reasons[i].name, start, len)) {
-			*reason = reasons[i].number;
-			break;
-		}
+	*reason = find_reason(start, len, c->end);
 	if (TAKE_WORD(c, " FAILED_VMENTRY") && *reason != RECORDING_UNKNOWN_REASON)
 		*reason |= RECORDING_FAILED_ENTRY;
 	return len;
@@ -370,6 +380,29 @@ static bool parse_raw_exit(const struct cursor *c, struct sched_event *event)
 	return true;
 }
 
+/* The kernel's " info1 0x%016llx info2 0x%016llx intr_info 0x%08x", if that is what follows. */
+static bool take_usual_info(const struct cursor *c, struct sched_event *event)
+{
+	enum {
+		INFO1 = 9,
+		INFO2 = INFO1 + 16 + 9,
+		INTR_INFO = INFO2 + 16 + 13,
+		BYTES = INTR_INFO + 8
+	};
+	const char *p = c->p;
+	int nr;
+
+	if (c->end - p < BYTES || memcmp(p, " info1 0x", 9) ||
+	    memcmp(p + INFO2 - 9, " info2 0x", 9) ||
+	    memcmp(p + INTR_INFO - 13, " intr_info 0x", 13) || !hex_16(p + INFO1, &event->info1) ||
+	    !hex_16(p + INFO2, &event->info2))
+		return false;
+	event->intr_info = (uint32_t)add_up_hex(load_chars(p + INTR_INFO), &nr);
+	event->has_intr_info = true;
+	/* A digit more would be another number. */
+	return nr == 8 && (c->end - p == BYTES || p[BYTES] == ' ');
+}
+
 static bool parse_exit(struct cursor c, struct sched_event *event)
 {
 	struct cursor start;
@@ -397,6 +430,10 @@ static bool parse_exit(struct cursor c, struct sched_event *event)
 	/* Names that VMX does not have are those of SVM, in lower case. */
 	if (event->reason == RECORDING_UNKNOWN_REASON)
 		event->kind = SCHED_EVENT_KVM_FOREIGN;
+	if (take_usual_info(&c, event))
+		return true; /* payload_old_intr_info() has nothing to add */
+	event->has_intr_info = false;
+	event->intr_info = 0;
 	if (TAKE_WORD(&c, " info ")) {
 		if (!take_hex(&c, &event->info1) || !take_char(&c, ' ') ||
 		    !take_hex(&c, &event->info2))
@@ -416,6 +453,7 @@ static bool parse_exit(struct cursor c, struct sched_event *event)
 static bool parse_entry(struct cursor c, struct sched_event *event)
 {
 	uint64_t value;
+	bool raw;
 
 	event->kind = SCHED_EVENT_KVM_ENTRY;
 	event->vcpu = RECORDING_UNKNOWN_VCPU;
@@ -424,10 +462,15 @@ static bool parse_entry(struct cursor c, struct sched_event *event)
 		event->kind = SCHED_EVENT_KVM_FOREIGN;
 		return true;
 	}
-	if ((!TAKE_WORD(&c, "vcpu ") && !TAKE_WORD(&c, "vcpu_id=")) || !take_number(&c, &value))
+	raw = TAKE_WORD(&c, "vcpu_id=");
+	if ((!raw && !TAKE_WORD(&c, "vcpu ")) || !take_number(&c, &value))
 		return false;
 	event->vcpu = (uint32_t)value;
-	event->immediate = SEEK_WORD(&c, "[immediate exit]") || SEEK_WORD(&c, "immediate_exit=1");
+	/* Most lines end with a digit, and have neither. */
+	if (raw)
+		event->immediate = SEEK_WORD(&c, "immediate_exit=1");
+	else if (memchr(c.p, '[', (size_t)(c.end - c.p)))
+		event->immediate = SEEK_WORD(&c, "[immediate exit]");
 	return true;
 }
 

@@ -26,6 +26,14 @@ static struct datlayout layout;
 /* libtracecmd's crashes happen in a child, which must not count as the fuzzer's. */
 void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
 
+/* Its formats of events leak when they are malformed; what is ours must not. */
+const char *__lsan_default_suppressions(void);
+
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:libtraceevent.so\nleak:libtracecmd.so\n";
+}
+
 static void in_child(void)
 {
 	if (__sanitizer_set_death_callback)

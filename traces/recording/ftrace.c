@@ -21,7 +21,9 @@
 enum {
 	TASK_COLUMN_BYTES = 16, /* the dash stands here when nobody has cut the line */
 	MAX_PREFIX_BYTES = 128, /* no dash is looked for beyond; file names may come first */
-	MAX_FLAGS_BYTES = 8
+	MAX_FLAGS_BYTES = 8,
+	USUAL_PART_BYTES = 48, /* more than each half of take_usual_prefix() looks at */
+	USUAL_SPACES = 7
 };
 
 static bool take_flags(struct cursor *c)
@@ -75,6 +77,74 @@ static bool take_tgid(struct cursor *c)
 	return take_spaces(c);
 }
 
+/* Up to 9 digits, of which the caller knows that they end before the line. */
+static inline const char *short_number(const char *p, uint32_t *value)
+{
+	uint32_t v = 0, nr = 0;
+
+	for (; nr < 9 && is_digit(*p); nr++)
+		v = v * 10 + (uint32_t)(*p++ - '0');
+	*value = v;
+	return nr ? p : NULL;
+}
+
+/*
+ * What take_prefix() reads, as nearly every line has it: numbers of usual length, three digits of
+ * CPU, no TGID, and so much line behind that no byte must be counted. *at is moved behind the
+ * colon; false leaves the line to take_prefix().
+ */
+static bool take_usual_prefix(const char **at, const char *end, struct sched_event *event)
+{
+	const char *p = *at;
+	uint32_t pid, cpu, seconds;
+	uint64_t digits, ns;
+
+	if (end - p < USUAL_PART_BYTES)
+		return false;
+	p = short_number(p, &pid);
+	if (!p || pid > RECORDING_MAX_PID || *p != ' ')
+		return false;
+	for (int i = 0; i < USUAL_SPACES && *p == ' '; i++)
+		p++;
+	if (p[0] != '[' || !is_digit(p[1]) || !is_digit(p[2]) || !is_digit(p[3]) || p[4] != ']' ||
+	    p[5] != ' ')
+		return false;
+	cpu = (uint32_t)((p[1] - '0') * 100 + (p[2] - '0') * 10 + p[3] - '0');
+	p += 6;
+	if (end - p < USUAL_PART_BYTES)
+		return false;
+	for (int i = 0; i < USUAL_SPACES && *p == ' '; i++)
+		p++;
+	if (!is_digit(*p)) {
+		const char *flags = p;
+
+		while (*p != ' ' && p - flags <= MAX_FLAGS_BYTES)
+			p++;
+		if (p == flags || p - flags > MAX_FLAGS_BYTES)
+			return false;
+		for (int i = 0; i < USUAL_SPACES && *p == ' '; i++)
+			p++;
+	}
+	p = short_number(p, &seconds);
+	if (!p || *p != '.')
+		return false;
+	digits = load_digits(++p);
+	if (!not_digits(digits) && is_digit(p[8]) && p[9] == ':') {
+		ns = add_up(digits) * 10 + (uint64_t)(p[8] - '0');
+		p += 10;
+	} else if (p[6] == ':' && !not_digits(digits << 16)) {
+		ns = add_up(digits << 16) * 1000;
+		p += 7;
+	} else {
+		return false;
+	}
+	event->pid = pid;
+	event->cpu = cpu;
+	event->time_ns = seconds * NS_PER_S + ns;
+	*at = p;
+	return true;
+}
+
 /* What stands behind the dash of "TASK-PID", up to the colon behind the time. */
 static enum ftrace_line take_prefix(struct cursor *c, struct sched_event *event,
 				    const char **wanted)
@@ -113,8 +183,12 @@ static enum ftrace_line parse_event(struct cursor *c, struct sched_event *event,
 
 	take_spaces(c);
 	start = c->p;
-	if (c->end - start > 12 && !memcmp(start, "sched_switch:", 13))
-		c->p += 12; /* nearly every line; saves looking for the colon */
+	/* The commonest; saves looking for the colon. */
+	if (c->end - start >= 16)
+		c->p += spells(start, "kvm_exit")   ? 8
+			: spells(start, "kvm_entr") ? 8
+			: spells(start, "sched_sw") ? 12
+						    : 0;
 	skip_name(c);
 	*name = start;
 	*name_len = c->p < c->end && *c->p == ':' ? (size_t)(c->p - start) : 0;
@@ -203,7 +277,8 @@ enum ftrace_line ftrace_parse_line(const char *line, size_t len, struct sched_ev
 	event->file = NULL;
 	if (len > TASK_COLUMN_BYTES && line[TASK_COLUMN_BYTES] == '-' && line[0] != '#') {
 		c.p = line + TASK_COLUMN_BYTES + 1;
-		ret = take_prefix(&c, event, wanted);
+		ret = take_usual_prefix(&c.p, c.end, event) ? FTRACE_LINE_EVENT
+							    : take_prefix(&c, event, wanted);
 		if (ret == FTRACE_LINE_EVENT)
 			return parse_event(&c, event, name, name_len, wanted);
 		if (ret == FTRACE_LINE_BAD)
