@@ -7,6 +7,9 @@
 
 #include "sim/chain.h"
 
+/* A mispredicted branch costs as much as the row of that many events going through memory. */
+enum { EVENTS_A_TURN = 8 };
+
 /* Counters of edges have 32 bits; they are emptied before that many events. */
 #define FLUSH_EVENTS (UINT64_C(1) << 31)
 
@@ -18,6 +21,7 @@
  * @lut:     class by tag of the current block
  * @codes:   the current block's tags, or its classes when a word has several
  * @arg_at:  by event of the current block: arguments before it; valid if @has_arg_at
+ * @bursts:  the vCPUs of the current block take turns so rarely that a branch foresees it
  * @refusal: the best one of the current block so far
  */
 struct automata {
@@ -37,6 +41,7 @@ struct automata {
 	uint8_t classes[BLOCK_MAX_EVENTS];
 	uint32_t arg_at[BLOCK_MAX_EVENTS];
 	bool has_arg_at;
+	bool bursts;
 	struct chain_log log;
 	struct automata_refusal refusal;
 };
@@ -257,28 +262,66 @@ static int slow_event(struct automata *g, size_t i)
 	return ret;
 }
 
-/* Edges, as far as they are known. @one: a constant; the row of one vCPU is in a register */
-static inline __attribute__((always_inline)) void walk(const struct automata *g, struct chain *c,
-						       const bool one)
+/*
+ * Edges, as far as they are known. The row of a vCPU goes through memory, which takes as long
+ * as finding its next one; but the vCPUs' chains overlap.
+ */
+static void walk(const struct automata *g, struct chain *c)
 {
 	const uint16_t *vcpus = g->block->vcpus;
 	const uint8_t *codes = g->codes;
 	const uint32_t *lut = g->lut, *next = c->next;
-	uint32_t *count = c->count, *rows = c->row, row = rows[0];
+	uint32_t *count = c->count, *rows = c->row;
 	size_t i, nr = g->block->nr;
 
 	for (i = c->at; i < nr; i++) {
-		uint32_t *at = one ? &row : &rows[vcpus[i]];
-		uint32_t edge = *at + lut[codes[i]], to = next[edge];
+		uint32_t *row = &rows[vcpus[i]];
+		uint32_t edge = *row + lut[codes[i]], to = next[edge];
 
 		if (__builtin_expect(to == CHAIN_UNKNOWN, 0))
 			break;
 		count[edge]++;
-		*at = to;
+		*row = to;
 	}
-	if (one)
-		rows[0] = row;
 	c->at = i;
+}
+
+/* The same where a vCPU has many events in a row, or is the only one: its row is in a register. */
+static void walk_bursts(const struct automata *g, struct chain *c)
+{
+	const uint16_t *vcpus = g->block->vcpus;
+	const uint8_t *codes = g->codes;
+	const uint32_t *lut = g->lut, *next = c->next;
+	uint32_t *count = c->count, to = !CHAIN_UNKNOWN;
+	size_t i = c->at, nr = g->block->nr;
+
+	while (i < nr && to != CHAIN_UNKNOWN) {
+		uint16_t id = vcpus ? vcpus[i] : 0;
+		uint32_t row = c->row[id];
+
+		do {
+			uint32_t edge = row + lut[codes[i]];
+
+			to = next[edge];
+			if (__builtin_expect(to == CHAIN_UNKNOWN, 0))
+				break;
+			count[edge]++;
+			row = to;
+			i++;
+		} while (i < nr && (!vcpus || vcpus[i] == id));
+		c->row[id] = row;
+	}
+	c->at = i;
+}
+
+/* How many events of a block are of another vCPU than the one before. */
+static size_t count_turns(const struct trace_block *block)
+{
+	size_t turns = 0;
+
+	for (size_t i = 1; i < block->nr; i++)
+		turns += block->vcpus[i] != block->vcpus[i - 1];
+	return turns;
 }
 
 /* Every event through the model; for a run that has too many states. */
@@ -318,10 +361,10 @@ static int advance(struct automata *g, size_t i)
 
 	if (c->by_model)
 		return model_events(g, c);
-	if (g->block->vcpus)
-		walk(g, c, false);
+	if (g->bursts)
+		walk_bursts(g, c);
 	else
-		walk(g, c, true);
+		walk(g, c);
 	return c->at < g->block->nr ? slow_event(g, i) : 0;
 }
 
@@ -379,6 +422,7 @@ int automata_block(struct automata *g, const struct trace_block *block,
 		return ret;
 	}
 	g->refusal.status = MACHINE_OK;
+	g->bursts = !block->vcpus || count_turns(block) < block->nr / EVENTS_A_TURN;
 	for (size_t i = 0; i < g->nr_chains; i++)
 		g->chain[i]->at = g->chain[i]->done ? block->nr : 0;
 	for (size_t i = 0; i < g->nr_chains;) {

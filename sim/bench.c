@@ -110,6 +110,8 @@ static int load(struct bench *b, size_t max, struct trace_reader *reader, struct
 	block_builder_init(b->builder, b->info.tsc_khz);
 	while (!(ret = trace_reader_next_block(reader, &block, err)) && block) {
 		b->result->file_events += block->nr;
+		for (size_t kind = 0; kind < NR_EVENT_KINDS; kind++)
+			b->result->kind_count[kind] += block->count[kind];
 		/* The first blocks, without a gap. */
 		full |= b->nr_blocks == max_blocks || b->nr_events + block->nr > max;
 		if (full)
@@ -263,8 +265,12 @@ static int measure_automaton(struct bench *b, size_t nr, bool records, uint64_t 
 	if (automata && !ret)
 		automata_finish(automata);
 	*ns = cpu_ns() - begin;
-	if (automata)
-		b->result->states = automata_stats(automata, 0).states;
+	if (automata) {
+		struct automaton_stats stats = automata_stats(automata, nr - 1);
+
+		b->result->states = stats.states;
+		b->result->apart = nr - stats.together + 1;
+	}
 	if (automata && !ret)
 		ret = check_cycles(b, &m.ledger[0], err);
 	automata_free(automata);
@@ -280,8 +286,10 @@ static int measure_file(struct bench *b, size_t nr, uint64_t *ns, struct xfd_err
 	int ret = engine_replay(b->path, b->options, nr, runs, &trace, NULL, NULL, err);
 
 	*ns = cpu_ns() - begin;
-	for (size_t k = 0; !ret && k < nr; k++)
+	for (size_t k = 0; !ret && k < nr; k++) {
+		b->result->digested = runs[k].digested;
 		engine_release_run(&runs[k]);
+	}
 	if (!ret)
 		engine_release_trace(&trace);
 	return ret;

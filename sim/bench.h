@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "models/event.h"
 #include "sim/profile.h"
 #include "traces/error.h"
 
@@ -32,7 +33,10 @@ enum bench_row {
  * @file_bytes: of the trace
  * @file_events: in the trace
  * @cycles:    what the events in memory cost under the naive interpreter's policy
- * @states:    of the automaton of that policy
+ * @states:    of all policies together; of the last of them if they were taken apart
+ * @apart:     automata that all policies were taken apart into; 1 for none
+ * @digested:  events that the policies took from digests when they came from the file
+ * @kind_count: events in the file, by kind
  */
 struct bench_result {
 	uint64_t ns[NR_BENCH_ROWS];
@@ -43,6 +47,9 @@ struct bench_result {
 	uint64_t file_events;
 	uint64_t cycles;
 	uint32_t states;
+	size_t apart;
+	uint64_t digested;
+	uint64_t kind_count[NR_EVENT_KINDS];
 };
 
 /** bench_row_name() - The name of a row. */

@@ -302,6 +302,7 @@ static void finish_groups(struct call *c)
 			struct automaton_stats stats = automata_stats(c->group[i], k - c->first[i]);
 
 			c->replays[k].run->states = stats.states;
+			c->replays[k].run->digested = stats.whole;
 			c->replays[k].run->overflowed = stats.overflowed;
 		}
 	}

@@ -91,6 +91,7 @@ struct ledger {
  * @ledger:     the counts
  * @duration_ns: wall time of the replay; never part of a result
  * @states:     of the automaton; 0 from the reference engine; never part of a result
+ * @digested:   events that were accounted from digests; never part of a result
  * @overflowed: there were more states than allowed, so the model did the rest: slower, as exact
  */
 struct run {
@@ -101,6 +102,7 @@ struct run {
 	struct ledger ledger;
 	uint64_t duration_ns;
 	uint32_t states;
+	uint64_t digested;
 	bool overflowed;
 };
 

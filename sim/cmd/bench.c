@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sim/bench.h"
 #include "sim/cli.h"
+#include "sim/repeat.h"
 #include "sim/table.h"
 
 enum { OPT_JSON = 0x100 };
@@ -12,6 +15,7 @@ struct args {
 	const char *trace;
 	const char *profile;
 	uint64_t events;
+	uint64_t times;
 	unsigned int repeat;
 	bool json;
 };
@@ -26,6 +30,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'r':
 		args->repeat = (unsigned int)cli_number(state, "--repeat", arg, 1, 101);
+		return 0;
+	case 't':
+		args->times = cli_number(state, "--times", arg, 1, 1000000);
 		return 0;
 	case 'c':
 		args->profile = arg;
@@ -77,12 +84,29 @@ static void print_json(struct cli_output *out, const struct args *args,
 					cli_uint(r->events[row]), "median_ns", cli_uint(r->ns[row]),
 					"events_per_second", 1e9 / ns_per_event(r, row),
 					"policy_events_against_naive", speedup(r, row)));
-	cli_output_json(out, json_pack("{ss ss si so so sf so so so}", "version", XFDSIM_VERSION,
-				       "trace", args->trace, "repeat", (int)args->repeat,
-				       "events_in_memory", cli_uint(r->trace_events), "file_bytes",
-				       cli_uint(r->file_bytes), "bytes_per_event",
-				       bytes_per_event(r), "states", cli_uint(r->states), "cycles",
-				       cli_uint(r->cycles), "rows", rows));
+	cli_output_json(out,
+			json_pack("{ss ss si so so sf so so so so so}", "version", XFDSIM_VERSION,
+				  "trace", args->trace, "repeat", (int)args->repeat,
+				  "events_in_memory", cli_uint(r->trace_events), "file_bytes",
+				  cli_uint(r->file_bytes), "bytes_per_event", bytes_per_event(r),
+				  "states", cli_uint(r->states), "automata", cli_uint(r->apart),
+				  "digested_events", cli_uint(r->digested), "cycles",
+				  cli_uint(r->cycles), "rows", rows));
+}
+
+/* A trace that does not visit every kind of event proves less. */
+static void print_missing(FILE *out, const struct bench_result *r)
+{
+	const char *separator = "Kinds of events that this trace has none of: ";
+
+	for (int kind = 0; kind < NR_EVENT_KINDS; kind++) {
+		if (r->kind_count[kind])
+			continue;
+		fprintf(out, "%s%s", separator, event_name((enum event_kind)kind));
+		separator = ", ";
+	}
+	if (*separator == ',')
+		fputs(".\n", out);
 }
 
 static void print_text(FILE *out, const struct args *args, const struct bench_result *r)
@@ -108,12 +132,40 @@ static void print_text(FILE *out, const struct args *args, const struct bench_re
 	table_print(table, out);
 	fprintf(out, "\nThe naive interpreter and the automaton agree: %s cycles.\n",
 		table_number(r->cycles, n));
+	fprintf(out, "All policies together: %s states", table_number(r->states, n));
+	if (r->apart > 1)
+		fprintf(out, " in the last of %zu automata, since together they had too many",
+			r->apart);
+	fprintf(out, "; %.1f %% of the events in the file from digests.\n",
+		100 * (double)r->digested / (double)r->file_events);
+	print_missing(out, r);
+}
+
+static int measure(const struct args *args, const struct cost_profile *profile,
+		   struct bench_result *result, struct xfd_error *err)
+{
+	const char *dir = getenv("TMPDIR");
+	char path[4096];
+	int ret;
+
+	if (args->times == 1)
+		return bench_trace(args->trace, args->events, args->repeat, profile, result, err);
+	snprintf(path, sizeof(path), "%s/xfdsim-bench-%ld.xft", dir && *dir ? dir : "/tmp",
+		 (long)getpid());
+	ret = repeat_trace(args->trace, path, args->times, err);
+	if (ret)
+		return ret;
+	ret = bench_trace(path, args->events, args->repeat, profile, result, err);
+	unlink(path);
+	return ret;
 }
 
 int cmd_bench(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
 		{"events", 'n', "N", 0, "Hold the first N events in memory (16777216)", 0},
+		{"times", 't', "N", 0,
+		 "Measure the trace N times over, through a temporary file in TMPDIR (1)", 0},
 		{"repeat", 'r', "N", 0, "Measure N times and take medians (5)", 0},
 		{"profile", 'c', "NAME|FILE", 0, "Cost profile (spr)", 0},
 		{"json", OPT_JSON, NULL, 0, "Print JSON", 0},
@@ -130,7 +182,7 @@ int cmd_bench(int argc, char **argv)
 		       "same cycles. Compare ratios, not numbers of two machines."
 		       "\vExample: xfdsim gen --events 20000000 -o b.xft && xfdsim bench b.xft",
 	};
-	struct args args = {.profile = PROFILE_DEFAULT, .events = 1 << 24, .repeat = 5};
+	struct args args = {.profile = PROFILE_DEFAULT, .events = 1 << 24, .times = 1, .repeat = 5};
 	struct cost_profile *profile = NULL;
 	struct bench_result result;
 	struct xfd_error err = {0};
@@ -138,8 +190,7 @@ int cmd_bench(int argc, char **argv)
 	int status;
 
 	cli_parse(&argp, argc, argv, &args);
-	if (profile_load(args.profile, &profile, &err) ||
-	    bench_trace(args.trace, args.events, args.repeat, profile, &result, &err)) {
+	if (profile_load(args.profile, &profile, &err) || measure(&args, profile, &result, &err)) {
 		status = cli_fail(&err);
 	} else if (!(status = cli_output_open(&out))) {
 		if (args.json)
