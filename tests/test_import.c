@@ -378,6 +378,74 @@ static void samples_give_the_counts_of_the_oracle(void **state)
 	}
 }
 
+/* What allows a better mode comes behind everything that the choice is made from. */
+struct late_row {
+	const char *what;
+	const char *late;
+	enum import_mode asked, mode;
+	bool host, from_stdin;
+	uint64_t unused;
+};
+
+#define LATE_LOAD                                                                                  \
+	PREFIX("000", "1", "900001")                                                               \
+	"x86_fpu_regs_activated: x86/fpu: 0 load: 1 xfeatures: 2 xcomp_bv: 8000000000040000\n"
+#define LATE_WRITE PREFIX("000", "1", "900002") "write_msr: 1c4, value 0\n"
+#define LATE_ENTRY PREFIX("000", "1", "900003") "kvm_entry: vcpu 0, rip 0x0\n"
+
+static const struct late_row late_rows[] = {
+	{"nothing", "", IMPORT_AUTO, IMPORT_PROJECTED, false, false, 0},
+	{"a load", LATE_LOAD, IMPORT_AUTO, IMPORT_RESTORED, false, false, 0},
+	{"a write", LATE_WRITE, IMPORT_AUTO, IMPORT_MEASURED, false, false, 0},
+	{"a load, then a write", LATE_LOAD LATE_WRITE, IMPORT_AUTO, IMPORT_MEASURED, false, false,
+	 0},
+	{"all", LATE_LOAD LATE_WRITE LATE_ENTRY, IMPORT_AUTO, IMPORT_MEASURED, true, false, 0},
+	{"an entry", LATE_ENTRY, IMPORT_MEASURED, IMPORT_MEASURED, true, false, 0},
+	{"a mode that was asked for stays", LATE_LOAD LATE_WRITE LATE_ENTRY, IMPORT_PROJECTED,
+	 IMPORT_PROJECTED, false, false, 1},
+	{"standard input cannot be read twice", LATE_WRITE, IMPORT_AUTO, IMPORT_PROJECTED, false,
+	 true, 1},
+};
+
+static void evidence_that_comes_late_counts(void **state)
+{
+	static const char early[] = SWITCH("000", "000000", "a", "1", "S", "b", "2")
+		SWITCH("000", "000010", "b", "2", "S", "a", "1");
+	static const char other[] = OTHER("000", "1", "000020");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(late_rows) / sizeof(late_rows[0]); i++) {
+		const struct late_row *row = &late_rows[i];
+		struct import_options options = quiet;
+		struct import_report report;
+		struct xfd_error err = {0};
+		char path[300];
+		FILE *file = fopen(scratch_path("late.ftrace"), "w");
+
+		print_message("%s\n", row->what);
+		assert_non_null(file);
+		fputs(early, file);
+		for (int n = 0; n < IMPORT_LOOKAHEAD; n++)
+			fputs(other, file);
+		fputs(row->late, file);
+		fclose(file);
+		options.mode = row->asked;
+		snprintf(path, sizeof(path), "%s", scratch_path("late.ftrace"));
+		if (row->from_stdin)
+			assert_non_null(freopen(path, "r", stdin));
+		if (import_recording(row->from_stdin ? "-" : path, &options,
+				     scratch_path("late.xfs"), &report, NULL, &err))
+			fail_msg("%s", err.text);
+		assert_int_equal(report.mode, row->mode);
+		assert_int_equal(report.host, row->host);
+		assert_int_equal(report.unused_writes, row->unused);
+		assert_int_equal(report.recording.lines,
+				 2 + IMPORT_LOOKAHEAD + (strlen(row->late) > 0) +
+					 (strstr(row->late, "1c4") && strstr(row->late, "fpu")) +
+					 (strstr(row->late, "1c4") && strstr(row->late, "kvm")));
+	}
+}
+
 static void a_bad_recording_leaves_no_file_and_keeps_the_old_one(void **state)
 {
 	static const char text[] = SWITCH("000", "000010", "a", "1", "S", "b", "2")
@@ -458,6 +526,7 @@ int main(void)
 		cmocka_unit_test(long_sleeps_are_patched_in_the_spool),
 		cmocka_unit_test(the_trace_says_where_it_comes_from_and_no_more),
 		cmocka_unit_test(samples_give_the_counts_of_the_oracle),
+		cmocka_unit_test(evidence_that_comes_late_counts),
 		cmocka_unit_test(a_bad_recording_leaves_no_file_and_keeps_the_old_one),
 		cmocka_unit_test(a_time_too_long_for_the_clock_is_refused),
 		cmocka_unit_test(options_out_of_range_are_usage_errors),

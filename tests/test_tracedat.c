@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "traces/datpages.h"
+#include "traces/import.h"
 
 enum { PAGE = 4096, MANY_CPUS = 100 };
 
@@ -274,26 +275,41 @@ static void fill_page(struct page *page, uint64_t flags)
 		put_number(page, page->head + page->len, 4711, page->head - 8);
 }
 
-/* Puts a page over the first one of a file whose long has @long_bytes bytes. */
-static const char *file_with(const struct page *page, uint8_t long_bytes)
+/*
+ * Puts a page over the first one of a file, whose long then has @long_bytes bytes. Without @page
+ * it is the file's own, whose head shrinks.
+ */
+static void replace_page(const char *path, const struct page *page, uint8_t long_bytes)
 {
 	static const char word[] = "local_t commit;\toffset:8;\tsize:";
 	struct datlayout layout;
 	struct xfd_error err = {0};
 	struct bytes bytes;
-	uint8_t *commit;
+	uint8_t *commit, *at;
 
-	write_random(scratch_path("page.dat"), 1, 5, NULL);
-	assert_int_equal(datlayout_read(scratch_path("page.dat"), &layout, &err), 0);
-	bytes = file_load(scratch_path("page.dat"));
-	memcpy(bytes.data + layout.buffers[0].cpus[0].offset, page->bytes, PAGE);
+	assert_int_equal(datlayout_read(path, &layout, &err), 0);
+	bytes = file_load(path);
+	at = bytes.data + layout.buffers[0].cpus[0].offset;
+	if (page)
+		memcpy(at, page->bytes, PAGE);
+	else
+		memmove(at + 8 + long_bytes, at + 16, PAGE - 16);
 	commit = memmem(bytes.data, bytes.len, word, sizeof(word) - 1);
 	assert_non_null(commit);
 	commit[sizeof(word) - 1] = (uint8_t)('0' + long_bytes);
 	bytes.data[13] = long_bytes;
-	file_save(scratch_path("page.dat"), bytes.data, bytes.len);
+	file_save(path, bytes.data, bytes.len);
 	free(bytes.data);
 	datlayout_free(&layout);
+}
+
+static const char *file_with(const struct page *page, uint8_t long_bytes)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s", scratch_path("page.dat"));
+	write_random(path, 1, 5, NULL);
+	replace_page(path, page, long_bytes);
 	return scratch_path("page.dat");
 }
 
@@ -388,6 +404,35 @@ static void records_beyond_their_page_are_damage(void **state)
 	expect_damage(page, "a page says it is longer than it is");
 }
 
+/* A scheduler's file made into that of a 32-bit kernel: its schedule is used, no more. */
+static void a_32_bit_kernel_has_nothing_to_measure(void **state)
+{
+	struct import_options options;
+	struct import_report report;
+	struct xfd_error err = {0};
+	struct fixture f;
+	char path[300];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s", scratch_path("page.dat"));
+	fixture_open(&f, path, &layouts[4], "local");
+	for (uint64_t i = 0; i < 4; i++)
+		put_switch(&f, 0, 1000000000 + i * 1000, i % 2 ? 2 : 1, "a", 1, i % 2 ? 1 : 2, "b");
+	fixture_close(&f);
+	/* Its records again, behind a head that is four bytes shorter. */
+	replace_page(path, NULL, 4);
+	import_options_init(&options);
+	assert_int_equal(
+		import_recording(path, &options, scratch_path("x.xfs"), &report, NULL, &err), 0);
+	assert_int_equal(report.recording.bits, 32);
+	assert_int_equal(report.recording.switches, 4);
+	assert_int_equal(report.mode, IMPORT_PROJECTED);
+	options.mode = IMPORT_MEASURED;
+	assert_true(import_recording(path, &options, scratch_path("x.xfs"), &report, NULL, &err) <
+		    0);
+	assert_error(&err, XFD_ERROR_INPUT, "32-bit kernel");
+}
+
 /* ---- many CPUs ---- */
 
 static void many_cpus_are_merged(void **state)
@@ -427,6 +472,7 @@ int main(void)
 		cmocka_unit_test(every_kind_of_record_is_the_same),
 		cmocka_unit_test(big_endian_pages_say_the_same),
 		cmocka_unit_test(records_beyond_their_page_are_damage),
+		cmocka_unit_test(a_32_bit_kernel_has_nothing_to_measure),
 		cmocka_unit_test(many_cpus_are_merged),
 	};
 

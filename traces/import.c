@@ -50,6 +50,21 @@ struct import_cpu {
 	uint64_t hlt_index;
 };
 
+/* What a recording holds that decides how it is imported. */
+struct evidence {
+	uint64_t kvm;
+	uint64_t foreign;
+	uint64_t xfd_writes;
+	uint64_t amx_buffers;
+};
+
+/* Of the first pass, when what the choice of the mode needs turns up behind its beginning. */
+enum { START_AGAIN = 1 };
+
+/*
+ * @evidence: of the recording's beginning, and what made the import start again. @may_again: the
+ * recording can be read twice.
+ */
 struct import {
 	const struct import_options *options;
 	const struct import_progress *progress;
@@ -61,6 +76,8 @@ struct import {
 	struct kvmtrack *track;
 	struct sched_event *ahead;
 	uint64_t max_duration_ns;
+	struct evidence *evidence;
+	bool may_again;
 	struct import_cpu cpus[TRACE_MAX_VCPUS];
 };
 
@@ -320,6 +337,33 @@ static int take_msr(struct import *import, const struct sched_event *event, stru
 	return use(import, event, &out, err);
 }
 
+static bool is_host_event(const struct sched_event *event)
+{
+	return !event->source &&
+	       (event->kind == SCHED_EVENT_KVM_ENTRY || event->kind == SCHED_EVENT_KVM_EXIT);
+}
+
+static void note_evidence(struct evidence *e, const struct sched_event *event)
+{
+	e->kvm += is_host_event(event);
+	e->foreign += event->kind == SCHED_EVENT_KVM_FOREIGN;
+	e->xfd_writes += event->kind == SCHED_EVENT_MSR_WRITE && event->msr == MSR_IA32_XFD;
+	e->amx_buffers += event->kind == SCHED_EVENT_FPU_ACTIVATED && event->amx_buffer;
+}
+
+/* Does this event allow a better mode than the beginning did? */
+static bool is_better(const struct import *import, const struct sched_event *event)
+{
+	enum import_mode asked = import->options->mode, mode = import->report->mode;
+	struct evidence e = {0};
+
+	if (asked == IMPORT_RESTORED || asked == IMPORT_PROJECTED)
+		return false;
+	note_evidence(&e, event);
+	return e.kvm || (e.xfd_writes && mode != IMPORT_MEASURED) ||
+	       (e.amx_buffers && mode == IMPORT_PROJECTED);
+}
+
 static int take_event(struct import *import, const struct sched_event *event, struct xfd_error *err)
 {
 	struct import_cpu *cpu = &import->cpus[event->cpu];
@@ -327,6 +371,10 @@ static int take_event(struct import *import, const struct sched_event *event, st
 
 	if (import->track)
 		return kvmtrack_take(import->track, event, err);
+	if (import->may_again && is_better(import, event)) {
+		note_evidence(import->evidence, event);
+		return START_AGAIN;
+	}
 	if (event->kind == SCHED_EVENT_LOST) {
 		projection_lose(import->projection, event->cpu);
 		cpu->current_known = cpu->scoring = false;
@@ -354,40 +402,24 @@ static int take_event(struct import *import, const struct sched_event *event, st
 	return 0;
 }
 
-/* What the beginning of a recording holds. */
-struct beginning {
-	uint64_t kvm;
-	uint64_t foreign;
-	uint64_t xfd_writes;
-	uint64_t amx_buffers;
-};
-
-static void note_beginning(struct beginning *b, const struct sched_event *event)
-{
-	b->kvm += !event->source &&
-		  (event->kind == SCHED_EVENT_KVM_ENTRY || event->kind == SCHED_EVENT_KVM_EXIT);
-	b->foreign += event->kind == SCHED_EVENT_KVM_FOREIGN;
-	b->xfd_writes += event->kind == SCHED_EVENT_MSR_WRITE && event->msr == MSR_IA32_XFD;
-	b->amx_buffers += event->kind == SCHED_EVENT_FPU_ACTIVATED && event->amx_buffer;
-}
-
-static int choose_mode(struct import *import, const struct beginning *b, struct xfd_error *err)
+static int choose_mode(struct import *import, struct xfd_error *err)
 {
 	const struct recording_stats *stats = recording_stats(import->recording);
+	const struct evidence *e = import->evidence;
 	enum import_mode mode = import->options->mode;
 
 	if (mode == IMPORT_AUTO)
-		mode = b->kvm || b->xfd_writes ? IMPORT_MEASURED
-		       : b->amx_buffers        ? IMPORT_RESTORED
+		mode = e->kvm || e->xfd_writes ? IMPORT_MEASURED
+		       : e->amx_buffers        ? IMPORT_RESTORED
 					       : IMPORT_PROJECTED;
 	import->report->mode = mode;
-	import->report->host = mode == IMPORT_MEASURED && b->kvm;
+	import->report->host = mode == IMPORT_MEASURED && e->kvm;
 	if (mode == IMPORT_MEASURED && stats->bits == 32)
 		return xfd_error_set(
 			err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
 			"recorded on a 32-bit kernel, which has no AMX to measure; its "
 			"schedule can be used with --mode projected");
-	if (mode == IMPORT_MEASURED && !b->kvm && b->foreign)
+	if (mode == IMPORT_MEASURED && !e->kvm && e->foreign)
 		return xfd_error_set(
 			err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
 			"its VM-exits are not those of an Intel processor (arm64 or AMD), "
@@ -401,7 +433,6 @@ static int choose_mode(struct import *import, const struct beginning *b, struct 
 /* Read ahead, choose the mode, and treat what was read. */
 static int begin_recording(struct import *import, bool *ended, struct xfd_error *err)
 {
-	struct beginning beginning = {0};
 	size_t nr = 0;
 	int ret = 1;
 
@@ -410,11 +441,11 @@ static int begin_recording(struct import *import, bool *ended, struct xfd_error 
 		return xfd_error_set(err, XFD_ERROR_SYSTEM, NULL, 0, -1, "out of memory");
 	while (nr < IMPORT_LOOKAHEAD &&
 	       (ret = recording_next(import->recording, &import->ahead[nr], err)) > 0)
-		note_beginning(&beginning, &import->ahead[nr++]);
+		note_evidence(import->evidence, &import->ahead[nr++]);
 	if (ret < 0)
 		return ret;
 	*ended = !ret;
-	ret = choose_mode(import, &beginning, err);
+	ret = choose_mode(import, err);
 	for (size_t i = 0; i < nr && !ret; i++)
 		ret = take_event(import, &import->ahead[i], err);
 	return ret;
@@ -930,23 +961,25 @@ static void import_free(struct import *import)
 	free(import);
 }
 
-int import_recordings(const char *const *paths, size_t nr, const struct import_options *options,
-		      const char *out_path, struct import_report *report,
-		      const struct import_progress *progress, struct xfd_error *err)
+/* Standard input and pipes are gone once they are read. */
+static bool can_read_twice(const char *const *paths, size_t nr)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < nr; i++)
+		if (!strcmp(paths[i], "-") || stat(paths[i], &st) || !S_ISREG(st.st_mode))
+			return false;
+	return true;
+}
+
+static int run(struct import *import, const char *const *paths, size_t nr, const char *out_path,
+	       struct xfd_error *err)
 {
 	char *dir = spool_dir(out_path);
-	struct import *import = NULL;
-	int ret = check_options(options, err);
+	int ret = dir ? 0 : xfd_error_set(err, XFD_ERROR_SYSTEM, NULL, 0, -1, "out of memory");
 
-	if (ret)
-		goto out;
-	memset(report, 0, sizeof(*report));
-	import = import_new(options, report, progress);
-	if (!import || !dir) {
-		ret = xfd_error_set(err, XFD_ERROR_SYSTEM, paths[0], 0, -1, "out of memory");
-		goto out;
-	}
-	ret = taskname_table_new(options->amx_tasks, &import->names, err);
+	if (!ret)
+		ret = taskname_table_new(import->options->amx_tasks, &import->names, err);
 	if (!ret)
 		ret = recording_open_many(paths, nr, &import->recording, err);
 	if (!ret)
@@ -962,9 +995,32 @@ int import_recordings(const char *const *paths, size_t nr, const struct import_o
 	if (!ret)
 		ret = import->track ? write_host_trace(import, paths[0], out_path, err)
 				    : write_trace(import, paths[0], out_path, err);
-out:
-	import_free(import);
 	free(dir);
+	return ret;
+}
+
+int import_recordings(const char *const *paths, size_t nr, const struct import_options *options,
+		      const char *out_path, struct import_report *report,
+		      const struct import_progress *progress, struct xfd_error *err)
+{
+	struct evidence evidence = {0};
+	struct import *import;
+	int ret = check_options(options, err);
+
+	if (ret)
+		return ret;
+	/* Modes only get better, so this ends: projected, restored, measured, of a host. */
+	do {
+		memset(report, 0, sizeof(*report));
+		import = import_new(options, report, progress);
+		if (!import)
+			return xfd_error_set(err, XFD_ERROR_SYSTEM, paths[0], 0, -1,
+					     "out of memory");
+		import->evidence = &evidence;
+		import->may_again = can_read_twice(paths, nr);
+		ret = run(import, paths, nr, out_path, err);
+		import_free(import);
+	} while (ret == START_AGAIN);
 	return ret;
 }
 

@@ -11,6 +11,10 @@
  *   have room for tiles; the writes follow by the kernel's rule.
  * - projected: only the scheduler was recorded; the loads are projected too.
  *
+ * The first IMPORT_LOOKAHEAD events choose. What allows a better mode and comes later, say the
+ * first write of IA32_XFD of a guest that was idle before, makes the import begin again with it.
+ * Standard input cannot be read twice; there the report counts what was left unused.
+ *
  * A host's recording is what traces/kvmtrack.h makes of it. In the others every CPU of the
  * recording becomes a vCPU, numbered from 0 in order of CPU numbers, each on its own pCPU; the
  * clock of all of them starts at the recording's first time stamp. What the tasks do to IA32_XFD is
@@ -43,7 +47,7 @@
 #include "traces/taskname.h"
 
 enum import_mode {
-	IMPORT_AUTO, /* the first of the others that the recording's beginning allows */
+	IMPORT_AUTO, /* the first of the others that the recording allows */
 	IMPORT_MEASURED,
 	IMPORT_RESTORED,
 	IMPORT_PROJECTED
@@ -115,7 +119,7 @@ struct import_score {
  * @host:            measured from a host's recording; @kvm is filled and nothing above but
  *                   @recording, @source_hash, @nr_vcpus, @duration_ns and @events
  * @kvm:             what the host's recording held
- * @unused_writes:   recorded writes of XFD that came too late for the choice of the mode
+ * @unused_writes:   recorded writes of XFD that the mode has no use for
  * @nr_skipped:      entries of @skipped
  */
 struct import_report {

@@ -294,10 +294,12 @@ static void warn(const struct args *args, const struct import_report *r)
 	if (r->recording.bits == 32)
 		cli_warn(
 			"recorded on a 32-bit kernel, which has no AMX: only the schedule is used");
-	if (r->unused_writes)
-		cli_warn("IA32_XFD writes were recorded, but only after the first %d events: "
-			 "--mode measured uses them",
+	if (r->unused_writes && args->options.mode == IMPORT_AUTO)
+		cli_warn("writes of IA32_XFD were recorded, but after the first %d events, and "
+			 "this input cannot be read twice: import it from a file",
 			 IMPORT_LOOKAHEAD);
+	else if (r->unused_writes)
+		cli_warn("writes of IA32_XFD were recorded; --mode measured uses them");
 	if (r->mode != IMPORT_PROJECTED)
 		; /* nobody has to name AMX tasks */
 	else if (!r->amx_tasks && !args->options.amx_tasks)
