@@ -8,7 +8,8 @@
 #                                            `trace-cmd agent`
 #
 # With trace-cmd the result is a trace.dat; without it, or with --tracefs, it is text of an
-# instance of its own under tracefs, so that other users of tracing are not disturbed.
+# instance of its own under tracefs, so that other users of tracing are not disturbed. TRACEFS
+# names the mount point where it is not the usual one.
 #
 # What each one sees, and what it cannot see:
 #
@@ -75,9 +76,9 @@ events() {
 	esac
 }
 
-root=/sys/kernel/tracing
-[ -d $root/events ] || root=/sys/kernel/debug/tracing
-[ -d $root/events ] || die "no tracefs: mount -t tracefs nodev /sys/kernel/tracing (as root)"
+root=${TRACEFS:-/sys/kernel/tracing}
+[ -n "${TRACEFS:-}" ] || [ -d "$root/events" ] || root=/sys/kernel/debug/tracing
+[ -d "$root/events" ] || die "no tracefs: mount -t tracefs nodev /sys/kernel/tracing (as root)"
 
 # Lists the events that there are, dies for a missing one that is needed.
 available() {
