@@ -13,6 +13,8 @@
 enum {
 	BLOCK_STATES = 512, /* parents a thread takes at a time */
 	ROUND_BLOCKS = 256, /* blocks between two merges; bounds the memory of successors */
+	ALONE_BLOCKS = 1,   /* so few are done without waking threads */
+	MAX_SUCCESSORS = HOST_MAX_PCPUS * (ACTION_MAX_ENABLED + HOST_MAX_VCPUS + HOST_MAX_TASKS),
 	MIN_TABLE_BITS = 16
 };
 
@@ -28,11 +30,10 @@ struct block {
 	struct successor *successors;
 	size_t nr, room;
 	uint64_t nr_transitions;
-	/* First violation of each invariant here: the parent, and which of its actions. */
+	/* First violation of each invariant here: which parent's. */
 	uint32_t broken;
 	uint32_t parent[NR_INVARIANTS];
-	struct action action[NR_INVARIANTS];
-	int status;
+	int status; /* 1 when the memory bound is reached, or a negative errno */
 };
 
 /*
@@ -59,23 +60,24 @@ struct explorer {
 	unsigned int nr_threads;
 	pthread_mutex_t start; /* held until the barriers stand */
 	pthread_barrier_t go, done;
+	bool alone; /* the barriers could not be had, so neither can threads */
 	bool quit;
-	struct {
-		uint32_t parent, depth;
-		struct action action;
-	} first[NR_INVARIANTS];
+	uint32_t first[NR_INVARIANTS]; /* the parent of the first violation */
 };
 
+/* Words are multiplied independently of each other; the last step mixes. */
 static uint64_t hash_words(const uint64_t *w, size_t nr)
 {
-	uint64_t h = 0x9e3779b97f4a7c15u;
+	static const uint64_t odd[WORLD_MAX_WORDS] = {
+		0x9e3779b97f4a7c15u, 0xff51afd7ed558ccdu, 0xc4ceb9fe1a85ec53u,
+		0xbf58476d1ce4e5b9u, 0x94d049bb133111ebu, 0xd6e8feb86659fd93u,
+	};
+	uint64_t h = 0;
 
-	for (size_t i = 0; i < nr; i++) {
-		h = (h ^ w[i]) * 0xff51afd7ed558ccdu;
-		h ^= h >> 32;
-	}
-	h *= 0xc4ceb9fe1a85ec53u;
-	return h ^ h >> 29;
+	for (size_t i = 0; i < nr; i++)
+		h += (w[i] ^ w[i] >> 32) * odd[i];
+	h = (h ^ h >> 32) * 0xd6e8feb86659fd93u;
+	return h ^ h >> 32;
 }
 
 static bool equal_words(const uint64_t *a, const uint64_t *b, size_t nr)
@@ -178,63 +180,97 @@ static int keep_successor(struct block *b, const struct packed *packed, uint64_t
 	return 0;
 }
 
-static void note_broken(struct block *b, uint32_t broken, uint32_t parent, struct action action)
+static void note_broken(struct block *b, uint32_t broken, uint32_t parent)
 {
 	broken &= ~b->broken;
 	b->broken |= broken;
 	for (int i = 0; i < NR_INVARIANTS; i++)
-		if (broken >> i & 1) {
+		if (broken >> i & 1)
 			b->parent[i] = parent;
-			b->action[i] = action;
-		}
 }
 
-/* All successors of one state. */
-static void expand(const struct explorer *e, struct block *b, uint32_t parent, struct moves *moves)
+/*
+ * All successors of one state. Return: how many to look for in the table, where their slots are
+ * on the way to the cache by now.
+ */
+static size_t expand(const struct explorer *e, struct block *b, uint32_t parent,
+		     struct moves *moves, struct packed *found, uint64_t *hash)
 {
-	uint64_t hash[ACTION_MAX_ENABLED], mask = (UINT64_C(1) << e->table_bits) - 1;
-	struct packed found[ACTION_MAX_ENABLED];
-	struct choice choices[ACTION_MAX_ENABLED];
+	uint64_t mask = (UINT64_C(1) << e->table_bits) - 1;
+	struct moves_run runs[MOVES_MAX_RUNS];
 	struct world_parts parts;
 	size_t nr_found = 0;
 	int nr;
 
 	world_unpack_parts(&parts, &e->plan, &e->states[parent * e->nr_words]);
-	nr = moves_list(moves, &parts, choices);
-	if (nr < 0) {
+	nr = moves_list(moves, &parts, runs);
+	if (nr < 0)
 		b->status = nr;
-		return;
-	}
-	b->nr_transitions += (uint64_t)nr;
-	for (int i = 0; i < nr; i++) {
-		struct world_parts next = parts;
+	for (int r = 0; r < nr; r++) {
+		b->nr_transitions += runs[r].nr;
+		for (const struct move *move = runs[r].first; move < runs[r].first + runs[r].nr;
+		     move++) {
+			uint32_t broken = moves_broken(&runs[r], move);
 
-		if (choices[i].broken & ~b->broken)
-			note_broken(b, choices[i].broken, parent, choices[i].move->action);
-		if (choices[i].move->dead)
-			continue;
-		moves_apply(&next, &choices[i]);
-		world_pack_parts(&next, &e->plan, &found[nr_found]);
-		hash[nr_found] = hash_words(found[nr_found].w, e->nr_words);
-		__builtin_prefetch(&e->table[hash[nr_found] & mask]);
-		nr_found++;
+			if (broken & ~b->broken)
+				note_broken(b, broken, parent);
+			if (move->dead)
+				continue;
+			moves_pack(&parts, &e->plan, &runs[r], move, &found[nr_found]);
+			hash[nr_found] = hash_words(found[nr_found].w, e->nr_words);
+			__builtin_prefetch(&e->table[hash[nr_found] & mask]);
+			nr_found++;
+		}
 	}
-	for (size_t i = 0; i < nr_found && !b->status; i++)
-		if (!*find_slot(e, found[i].w, hash[i]))
-			b->status = keep_successor(b, &found[i], hash[i], parent);
+	return nr_found;
+}
+
+/*
+ * One block. With @add its successors are added at once, which only one thread may do; it gives
+ * what adding them later, in the order of the blocks, would give.
+ */
+static void expand_block(struct explorer *e, uint32_t index, struct moves *moves, bool add)
+{
+	uint64_t first = e->begin + (uint64_t)index * BLOCK_STATES;
+	uint64_t last = first + BLOCK_STATES < e->end ? first + BLOCK_STATES : e->end;
+	struct packed found[MAX_SUCCESSORS];
+	struct block *b = &e->blocks[index];
+	uint64_t hash[MAX_SUCCESSORS];
+
+	for (uint64_t state = first; state < last && b->status >= 0; state++) {
+		size_t nr = expand(e, b, (uint32_t)state, moves, found, hash);
+
+		for (size_t i = 0; i < nr && !b->status; i++) {
+			if (add)
+				b->status = add_state(e, found[i].w, hash[i], (uint32_t)state);
+			else if (!*find_slot(e, found[i].w, hash[i]))
+				b->status = keep_successor(b, &found[i], hash[i], (uint32_t)state);
+		}
+	}
+}
+
+static uint32_t nr_blocks(const struct explorer *e)
+{
+	return (uint32_t)((e->end - e->begin + BLOCK_STATES - 1) / BLOCK_STATES);
 }
 
 static void expand_blocks(struct explorer *e, struct moves *moves)
 {
-	uint32_t nr_blocks = (uint32_t)((e->end - e->begin + BLOCK_STATES - 1) / BLOCK_STATES);
 	uint32_t i;
 
-	while ((i = atomic_fetch_add(&e->next_block, 1)) < nr_blocks) {
-		uint64_t first = e->begin + (uint64_t)i * BLOCK_STATES;
-		uint64_t last = first + BLOCK_STATES < e->end ? first + BLOCK_STATES : e->end;
+	while ((i = atomic_fetch_add(&e->next_block, 1)) < nr_blocks(e))
+		expand_block(e, i, moves, false);
+}
 
-		for (uint64_t state = first; state < last && !e->blocks[i].status; state++)
-			expand(e, &e->blocks[i], (uint32_t)state, moves);
+/* Without the others: alone, or where waking them takes longer than the work. */
+static void expand_alone(struct explorer *e)
+{
+	int full = 0;
+
+	for (uint32_t i = 0; i < nr_blocks(e); i++) {
+		e->blocks[i].status = full;
+		expand_block(e, i, e->moves[0], true);
+		full = full ? full : e->blocks[i].status;
 	}
 }
 
@@ -242,12 +278,12 @@ static void *worker(void *data)
 {
 	struct explorer *e = data;
 	struct moves *moves = e->moves[atomic_fetch_add(&e->next_worker, 1)];
-	bool quit;
+	bool alone;
 
 	pthread_mutex_lock(&e->start);
-	quit = e->quit;
+	alone = e->alone;
 	pthread_mutex_unlock(&e->start);
-	while (!quit) {
+	while (!alone) {
 		pthread_barrier_wait(&e->go);
 		if (e->quit)
 			break;
@@ -257,29 +293,27 @@ static void *worker(void *data)
 	return NULL;
 }
 
-static void merge_broken(struct explorer *e, const struct block *b, uint32_t depth)
+static void merge_broken(struct explorer *e, const struct block *b)
 {
 	for (int i = 0; i < NR_INVARIANTS; i++) {
 		if (!(b->broken >> i & 1) || e->result->violations[i].found)
 			continue;
 		e->result->violations[i].found = true;
-		e->first[i].parent = b->parent[i];
-		e->first[i].action = b->action[i];
-		e->first[i].depth = depth;
+		e->first[i] = b->parent[i];
 	}
 }
 
 /* Return: 0, 1 at the memory bound, or a negative errno. */
-static int merge_round(struct explorer *e, uint32_t depth)
+static int merge_round(struct explorer *e)
 {
 	int ret = 0;
 
 	for (size_t i = 0; i < ROUND_BLOCKS; i++) {
 		struct block *b = &e->blocks[i];
 
-		merge_broken(e, b, depth);
+		merge_broken(e, b);
 		e->result->nr_transitions += b->nr_transitions;
-		if (b->status && ret <= 0)
+		if (b->status && ret >= 0)
 			ret = b->status;
 		for (size_t s = 0; s < b->nr && !ret; s++) {
 			if (s + 8 < b->nr)
@@ -304,7 +338,7 @@ static bool any_violation(const struct explorer *e)
 	return false;
 }
 
-static int explore_level(struct explorer *e, uint64_t begin, uint64_t end, uint32_t depth)
+static int explore_level(struct explorer *e, uint64_t begin, uint64_t end)
 {
 	for (uint64_t at = begin; at < end; at = e->end) {
 		uint64_t round = (uint64_t)BLOCK_STATES * ROUND_BLOCKS;
@@ -312,13 +346,15 @@ static int explore_level(struct explorer *e, uint64_t begin, uint64_t end, uint3
 
 		e->begin = at;
 		e->end = end - at < round ? end : at + round;
-		atomic_store(&e->next_block, 0);
-		if (e->nr_threads > 1)
+		if (e->nr_threads == 1 || nr_blocks(e) <= ALONE_BLOCKS) {
+			expand_alone(e);
+		} else {
+			atomic_store(&e->next_block, 0);
 			pthread_barrier_wait(&e->go);
-		expand_blocks(e, e->moves[0]);
-		if (e->nr_threads > 1)
+			expand_blocks(e, e->moves[0]);
 			pthread_barrier_wait(&e->done);
-		ret = merge_round(e, depth);
+		}
+		ret = merge_round(e);
 		if (ret)
 			return ret;
 	}
@@ -339,7 +375,7 @@ static int explore_all(struct explorer *e, explore_progress_fn *progress, void *
 		}
 		if (progress)
 			progress(data, r->depth, e->nr, end - begin);
-		ret = explore_level(e, begin, end, r->depth + 1);
+		ret = explore_level(e, begin, end);
 		if (ret) {
 			r->end = EXPLORE_MEMORY;
 			break;
@@ -364,7 +400,7 @@ static void concrete_path(const struct explorer *e, int invariant, struct explor
 	uint32_t chain[EXPLORE_MAX_PATH], nr = 0;
 	struct world world, next;
 
-	for (uint32_t s = e->first[invariant].parent; s && nr < EXPLORE_MAX_PATH - 1;
+	for (uint32_t s = e->first[invariant]; s && nr < EXPLORE_MAX_PATH - 1;
 	     s = e->parents[s])
 		chain[nr++] = s;
 	v->nr = 0;
@@ -401,19 +437,16 @@ static void start_threads(struct explorer *e, pthread_t *threads)
 	pthread_mutex_lock(&e->start);
 	while (nr < e->options->nr_threads && !pthread_create(&threads[nr], NULL, worker, e))
 		nr++;
-	if (pthread_barrier_init(&e->go, NULL, nr) || pthread_barrier_init(&e->done, NULL, nr))
-		e->quit = true;
-	e->nr_threads = nr;
+	e->alone = pthread_barrier_init(&e->go, NULL, nr) || pthread_barrier_init(&e->done, NULL, nr);
+	e->nr_threads = e->alone ? 1 : nr;
 	pthread_mutex_unlock(&e->start);
-	for (unsigned int i = 1; e->quit && i < nr; i++)
+	for (unsigned int i = 1; e->alone && i < nr; i++)
 		pthread_join(threads[i], NULL);
-	if (e->quit)
-		e->nr_threads = 1;
 }
 
 static void stop_threads(struct explorer *e, const pthread_t *threads)
 {
-	if (e->quit)
+	if (e->alone)
 		return;
 	e->quit = true;
 	pthread_barrier_wait(&e->go);

@@ -49,6 +49,11 @@ void moves_free(struct moves *moves)
 	free(moves);
 }
 
+size_t moves_bytes(void)
+{
+	return sizeof(struct moves);
+}
+
 static uint32_t broken_now(struct world *world)
 {
 	world->host.broken = 0;
@@ -182,29 +187,13 @@ static const struct slot *find(struct moves *m, const struct world_parts *parts,
 	return &m->scratch;
 }
 
-static uint32_t order_of(struct action a)
-{
-	return (uint32_t)a.kind << 16 | (uint32_t)a.id << 8 | a.arg;
-}
-
-/* Insertion sort: they are few, and nearly in order. */
-static int add_choice(struct choice *choices, int nr, struct choice choice)
-{
-	int at = nr;
-
-	for (; at && choices[at - 1].order > choice.order; at--)
-		choices[at] = choices[at - 1];
-	choices[at] = choice;
-	return nr + 1;
-}
-
 /* Everybody who runs nowhere may come to this pCPU, after who is there has left. */
 static int list_coming(struct moves *m, const struct world_parts *parts, uint32_t cpu,
 		       const struct move *leave, uint32_t idle, enum world_outside outside,
-		       struct choice *choices, int nr)
+		       struct moves_run *runs)
 {
 	struct world_parts left = *parts;
-	int ret = 0;
+	int nr = 0, ret = 0;
 
 	if (leave) {
 		left.thread[world_part_running(left.pcpu[cpu])] = leave->thread;
@@ -219,25 +208,20 @@ static int list_coming(struct moves *m, const struct world_parts *parts, uint32_
 		slot = find(m, &left, cpu, code, outside, &ret);
 		if (ret)
 			return ret;
-		if (slot->nr && nr < ACTION_MAX_ENABLED) {
-			const struct move *move = &m->pool[slot->first];
-
-			nr = add_choice(choices, nr,
-					(struct choice){
-						.order = order_of(move->action),
-						.broken = move->broken | (leave ? leave->kept : 0),
-						.move = move,
-						.leave = leave,
-						.cpu = (uint8_t)cpu,
-						.code = (uint8_t)code,
-					});
-		}
+		if (slot->nr)
+			runs[nr++] = (struct moves_run){
+				.first = &m->pool[slot->first],
+				.leave = leave,
+				.nr = slot->nr,
+				.cpu = (uint8_t)cpu,
+				.code = (uint8_t)code,
+			};
 	}
 	return nr;
 }
 
 int moves_list(struct moves *m, const struct world_parts *parts,
-	       struct choice choices[ACTION_MAX_ENABLED])
+	       struct moves_run runs[MOVES_MAX_RUNS])
 {
 	const struct world_config *config = m->plan->config;
 	uint32_t idle = ((1u << config->nr_vcpus) - 1) << 1 | ((1u << config->nr_tasks) - 1)
@@ -254,25 +238,24 @@ int moves_list(struct moves *m, const struct world_parts *parts,
 	for (uint32_t cpu = 0; cpu < config->nr_pcpus; cpu++) {
 		uint32_t running = world_part_running(parts->pcpu[cpu]);
 		const struct slot *slot = find(m, parts, cpu, 0, outside, &ret);
-		const struct move *first = &m->pool[slot->first], *leave = NULL;
+		const struct move *first = &m->pool[slot->first];
+		const struct move *leave = slot->leave < 0 ? NULL : first + slot->leave;
 
 		if (ret)
 			return ret;
-		if (slot->leave >= 0)
-			leave = first + slot->leave;
-		for (uint32_t i = 0; i < slot->nr && nr < ACTION_MAX_ENABLED; i++)
-			nr = add_choice(choices, nr,
-					(struct choice){
-						.order = order_of(first[i].action),
-						.broken = first[i].broken,
-						.move = &first[i],
-						.cpu = (uint8_t)cpu,
-						.code = (uint8_t)running,
-					});
+		if (slot->nr)
+			runs[nr++] = (struct moves_run){
+				.first = first,
+				.nr = slot->nr,
+				.cpu = (uint8_t)cpu,
+				.code = (uint8_t)running,
+			};
 		if (leave || (!running && world_part_online(parts->pcpu[cpu])))
-			nr = list_coming(m, parts, cpu, leave, idle, outside, choices, nr);
-		if (nr < 0)
-			return nr;
+			ret = list_coming(m, parts, cpu, leave, idle, outside, runs + nr);
+		if (ret < 0)
+			return ret;
+		nr += ret;
+		ret = 0;
 	}
 	return nr;
 }

@@ -43,22 +43,21 @@ struct move {
 };
 
 /**
- * struct choice - One action of a world.
- * @order:  canonical: kind, then id, then argument
- * @broken: what it breaks
- * @move:   last thing that happens
- * @leave:  what happens before it, or NULL
- * @cpu:    where
- * @code:   whose part @move->thread is
+ * struct moves_run - Moves that start alike: what happens on a pCPU, or one thread that comes.
+ * @first: of @nr
+ * @leave: what happens before each, or NULL
+ * @cpu:   where
+ * @code:  whose part each @thread is
  */
-struct choice {
-	uint32_t order;
-	uint32_t broken;
-	const struct move *move;
+struct moves_run {
+	const struct move *first;
 	const struct move *leave;
+	uint16_t nr;
 	uint8_t cpu;
 	uint8_t code;
 };
+
+enum { MOVES_MAX_RUNS = HOST_MAX_PCPUS * (1 + HOST_MAX_VCPUS + HOST_MAX_TASKS) };
 
 struct moves;
 
@@ -68,25 +67,42 @@ struct moves *moves_new(const struct world_plan *plan);
 /** moves_free() - NULL is fine. */
 void moves_free(struct moves *moves);
 
+/** moves_bytes() - Memory of each struct moves. */
+size_t moves_bytes(void);
+
 /**
- * moves_list() - All that can happen next, in canonical order.
- * @moves:   learns
- * @parts:   the world
- * @choices: receives them; valid until the next call
+ * moves_list() - All that can happen next, by pCPU.
+ * @moves: learns
+ * @parts: the world
+ * @runs:  receives it; valid until the next call
  *
- * Return: how many, or -ERANGE when a policy counts beyond 255.
+ * Return: how many runs, or -ERANGE when a policy counts beyond 255.
  */
 int moves_list(struct moves *moves, const struct world_parts *parts,
-	       struct choice choices[ACTION_MAX_ENABLED]);
+	       struct moves_run runs[MOVES_MAX_RUNS]);
 
-/** moves_apply() - The world after one of them, for world_pack_parts(). */
-static inline void moves_apply(struct world_parts *parts, const struct choice *choice)
+/** moves_broken() - What a move of a run breaks. */
+static inline uint32_t moves_broken(const struct moves_run *run, const struct move *move)
 {
-	if (choice->leave)
-		parts->thread[world_part_running(parts->pcpu[choice->cpu])] = choice->leave->thread;
-	parts->thread[choice->code] = choice->move->thread;
-	parts->pcpu[choice->cpu] = choice->move->pcpu;
-	parts->perm = choice->move->perm;
+	return move->broken | (run->leave ? run->leave->kept : 0);
+}
+
+/** moves_pack() - The world after a move of a run, packed; the move is not dead. */
+static inline void moves_pack(const struct world_parts *parts, const struct world_plan *plan,
+			      const struct moves_run *run, const struct move *move,
+			      struct packed *packed)
+{
+	const struct world_change change = {
+		.thread = move->thread,
+		.leaver = run->leave ? run->leave->thread : 0,
+		.pcpu = move->pcpu,
+		.perm = move->perm,
+		.cpu = run->cpu,
+		.code = run->code,
+		.left = run->leave != NULL,
+	};
+
+	world_pack_change(parts, plan, &change, packed);
 }
 
 #endif /* SIM_MOVES_H */

@@ -212,35 +212,18 @@ static uint64_t pack_task(const struct world *w, uint32_t id)
 /* Fields of parts that other parts refer to; as pack_vcpu(), pack_pcpu() and pack_task() put. */
 enum {
 	VCPU_NEED_LOAD = 12,
-	VCPU_STOPPED_BIT = 13,
 	VCPU_PATH = 36,
 	TASK_NEED_LOAD = 3,
 	TASK_IN_SIGNAL = 4,
 	PCPU_TILES = 5,
 	PCPU_OWNER = 6,
 	PCPU_TILE_OWNER = 10,
-	PCPU_RUNNING = 14,
-	PCPU_ONLINE = 18
+	PCPU_RUNNING = WORLD_PCPU_RUNNING
 };
 
 static inline uint64_t thread_field(uint64_t pcpu, unsigned int at)
 {
 	return pcpu >> at & 15;
-}
-
-uint32_t world_part_running(uint64_t pcpu)
-{
-	return (uint32_t)thread_field(pcpu, PCPU_RUNNING);
-}
-
-bool world_part_online(uint64_t pcpu)
-{
-	return pcpu >> PCPU_ONLINE & 1;
-}
-
-bool world_part_stopped(uint64_t vcpu)
-{
-	return vcpu >> VCPU_STOPPED_BIT & 1;
 }
 
 enum world_outside world_outside(const struct world_parts *parts, const struct world_plan *plan)
@@ -307,6 +290,25 @@ static inline void settle(struct world_parts *parts, const struct kernel *kernel
 		settle_thread(parts, 1 + HOST_MAX_VCPUS + i);
 	for (uint32_t i = 0; i < n.pcpus; i++)
 		settle_pcpu(parts, kernel, i);
+}
+
+/*
+ * The same where one pCPU and the threads @a and @b (0 for none) have changed in parts that were
+ * settled. Another pCPU has something to forget only if its owner is one of them.
+ */
+static inline void settle_change(struct world_parts *parts, const struct kernel *kernel,
+				 struct shape n, uint32_t cpu, uint32_t a, uint32_t b)
+{
+	for (uint32_t i = 0; i < n.vcpus; i++)
+		settle_thread(parts, 1 + i);
+	for (uint32_t i = 0; i < n.tasks; i++)
+		settle_thread(parts, 1 + HOST_MAX_VCPUS + i);
+	for (uint32_t i = 0; i < n.pcpus; i++) {
+		uint64_t owner = thread_field(parts->pcpu[i], PCPU_OWNER);
+
+		if (i == cpu || (owner && (owner == a || owner == b)))
+			settle_pcpu(parts, kernel, i);
+	}
 }
 
 static inline uint64_t rename_cpu(uint64_t part, const struct world_renaming *r)
@@ -461,13 +463,14 @@ bool world_take_apart(const struct world *world, const struct world_plan *plan,
 	return true;
 }
 
-static inline __attribute__((always_inline)) void
-pack_parts(struct world_parts *parts, const struct world_plan *plan, struct shape n, uint64_t *w)
+/* The least of all renamings of settled parts. */
+static inline __attribute__((always_inline)) void pack_settled(const struct world_parts *parts,
+							       const struct world_plan *plan,
+							       struct shape n, uint64_t *w)
 {
 	const size_t nr_words = n.vcpus + (n.pcpus + 1) / 2;
 	uint64_t candidate[WORLD_MAX_WORDS];
 
-	settle(parts, plan->config->machine.kernel, n);
 	assemble_plain(parts, n, w);
 	for (uint32_t i = 1; i < plan->nr_renamings; i++) {
 		const struct world_renaming *r = &plan->renamings[i];
@@ -481,18 +484,59 @@ pack_parts(struct world_parts *parts, const struct world_plan *plan, struct shap
 	}
 }
 
+static inline struct shape shape_of(const struct world_config *config)
+{
+	return (struct shape){config->nr_vcpus, config->nr_pcpus, config->nr_tasks};
+}
+
+static inline bool is_default(struct shape n)
+{
+	return n.vcpus == 2 && n.pcpus == 2 && n.tasks == 2;
+}
+
 void world_pack_parts(struct world_parts *parts, const struct world_plan *plan,
 		      struct packed *packed)
 {
-	const struct world_config *config = plan->config;
+	const struct shape n = shape_of(plan->config);
+
+	settle(parts, plan->config->machine.kernel, n);
+	pack_settled(parts, plan, n, packed->w);
+}
+
+static inline __attribute__((always_inline)) void pack_change(const struct world_parts *parts,
+							      const struct world_plan *plan,
+							      struct shape n,
+							      const struct world_change *change,
+							      uint64_t *w)
+{
+	uint32_t leaver = change->left ? world_part_running(parts->pcpu[change->cpu]) : 0;
+	struct world_parts next;
+
+	for (uint32_t i = 0; i <= n.vcpus; i++)
+		next.thread[i] = parts->thread[i];
+	for (uint32_t i = 0; i < n.tasks; i++)
+		next.thread[1 + HOST_MAX_VCPUS + i] = parts->thread[1 + HOST_MAX_VCPUS + i];
+	for (uint32_t i = 0; i < n.pcpus; i++)
+		next.pcpu[i] = parts->pcpu[i];
+	if (leaver)
+		next.thread[leaver] = change->leaver;
+	next.thread[change->code] = change->thread;
+	next.pcpu[change->cpu] = change->pcpu;
+	next.perm = change->perm;
+	settle_change(&next, plan->config->machine.kernel, n, change->cpu, change->code, leaver);
+	pack_settled(&next, plan, n, w);
+}
+
+void world_pack_change(const struct world_parts *parts, const struct world_plan *plan,
+		       const struct world_change *change, struct packed *packed)
+{
+	const struct shape n = shape_of(plan->config);
 
 	/* The default, unrolled. */
-	if (config->nr_vcpus == 2 && config->nr_pcpus == 2 && config->nr_tasks == 2)
-		pack_parts(parts, plan, (struct shape){2, 2, 2}, packed->w);
+	if (is_default(n))
+		pack_change(parts, plan, (struct shape){2, 2, 2}, change, packed->w);
 	else
-		pack_parts(parts, plan,
-			   (struct shape){config->nr_vcpus, config->nr_pcpus, config->nr_tasks},
-			   packed->w);
+		pack_change(parts, plan, n, change, packed->w);
 }
 
 bool world_pack(const struct world *world, const struct world_plan *plan, struct packed *packed)

@@ -154,14 +154,58 @@ void world_pack_parts(struct world_parts *parts, const struct world_plan *plan,
 void world_unpack_parts(struct world_parts *parts, const struct world_plan *plan,
 			const uint64_t *words);
 
+/**
+ * struct world_change - What one action makes of a world's parts.
+ * @thread: part of thread @code afterwards
+ * @leaver: part of the thread that ran on @cpu before, if @left
+ * @pcpu:   part of @cpu
+ * @perm:   struct host::perm
+ * @cpu:    the one pCPU that changes
+ * @code:   of a thread; 0 for none
+ * @left:   another thread has left @cpu for @code
+ */
+struct world_change {
+	uint64_t thread;
+	uint64_t leaver;
+	uint64_t pcpu;
+	uint8_t perm;
+	uint8_t cpu;
+	uint8_t code;
+	bool left;
+};
+
+/**
+ * world_pack_change() - Pack the world after a change.
+ * @parts:  as world_unpack_parts() gave them
+ * @plan:   what it is a world of
+ * @change: of one pCPU and the threads that it has to do with
+ * @packed: receives plan->nr_words words
+ *
+ * The same words as world_pack_parts() gives, without looking at what cannot have changed.
+ */
+void world_pack_change(const struct world_parts *parts, const struct world_plan *plan,
+		       const struct world_change *change, struct packed *packed);
+
+/* Bits of parts that others look at; world.c has them all. */
+enum { WORLD_PCPU_RUNNING = 14, WORLD_PCPU_ONLINE = 18, WORLD_VCPU_STOPPED = 13 };
+
 /** world_part_running() - Who runs on this pCPU. Return: the code of a thread, 0 nobody. */
-uint32_t world_part_running(uint64_t pcpu);
+static inline uint32_t world_part_running(uint64_t pcpu)
+{
+	return pcpu >> WORLD_PCPU_RUNNING & 15;
+}
 
 /** world_part_online() - Is this pCPU online? */
-bool world_part_online(uint64_t pcpu);
+static inline bool world_part_online(uint64_t pcpu)
+{
+	return pcpu >> WORLD_PCPU_ONLINE & 1;
+}
 
 /** world_part_stopped() - Has this vCPU been destroyed? */
-bool world_part_stopped(uint64_t vcpu);
+static inline bool world_part_stopped(uint64_t vcpu)
+{
+	return vcpu >> WORLD_VCPU_STOPPED & 1;
+}
 
 enum world_outside {
 	WORLD_SEVERAL_ONLINE,
