@@ -75,7 +75,7 @@ static uint64_t hash_words(const uint64_t *w, size_t nr)
 	uint64_t h = 0;
 
 	for (size_t i = 0; i < nr; i++)
-		h += (w[i] ^ w[i] >> 32) * odd[i];
+		h += w[i] * odd[i];
 	h = (h ^ h >> 32) * 0xd6e8feb86659fd93u;
 	return h ^ h >> 32;
 }

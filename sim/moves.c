@@ -101,9 +101,9 @@ static int learn_move(struct moves *m, struct slot *slot, const struct world_par
 	if (!world_take_apart(&m->after, m->plan, &after))
 		return -ERANGE;
 	assert_only_pair(m->plan, parts, &after, cpu, code);
-	move->thread = after.thread[code];
-	move->pcpu = (uint32_t)after.pcpu[cpu];
-	move->perm = (uint8_t)after.perm;
+	move->change.thread = after.thread[code];
+	move->change.pcpu = (uint32_t)after.pcpu[cpu];
+	move->change.perm = (uint32_t)after.perm;
 	if (action.kind == ACTION_switch && action.arg == ACTION_NOBODY) {
 		slot->leave = (int16_t)(slot->nr - 1);
 		move->kept = broken_without(&m->after, cpu, move->broken);
@@ -196,8 +196,8 @@ static int list_coming(struct moves *m, const struct world_parts *parts, uint32_
 	int nr = 0, ret = 0;
 
 	if (leave) {
-		left.thread[world_part_running(left.pcpu[cpu])] = leave->thread;
-		left.pcpu[cpu] = leave->pcpu;
+		left.thread[world_part_running(left.pcpu[cpu])] = leave->change.thread;
+		left.pcpu[cpu] = leave->change.pcpu;
 	}
 	for (; idle; idle &= idle - 1) {
 		uint32_t code = (uint32_t)__builtin_ctz(idle);

@@ -24,21 +24,17 @@
 
 /**
  * struct move - One action and the pair after it.
- * @thread: of the vCPU or task that @code stands for
- * @pcpu:   the pCPU's part
+ * @change: the parts of the thread and the pCPU
  * @broken: invariants
  * @kept:   those of @broken that a thread coming to the pCPU does not make undone
  * @action: what
- * @perm:   struct host::perm after it
  * @dead:   #NM in the host
  */
 struct move {
-	uint64_t thread;
-	uint32_t pcpu;
+	struct world_change change;
 	uint32_t broken;
 	uint32_t kept;
 	struct action action;
-	uint8_t perm;
 	bool dead;
 };
 
@@ -47,7 +43,7 @@ struct move {
  * @first: of @nr
  * @leave: what happens before each, or NULL
  * @cpu:   where
- * @code:  whose part each @thread is
+ * @code:  whose part each @change.thread is
  */
 struct moves_run {
 	const struct move *first;
@@ -92,17 +88,8 @@ static inline void moves_pack(const struct world_parts *parts, const struct worl
 			      const struct moves_run *run, const struct move *move,
 			      struct packed *packed)
 {
-	const struct world_change change = {
-		.thread = move->thread,
-		.leaver = run->leave ? run->leave->thread : 0,
-		.pcpu = move->pcpu,
-		.perm = move->perm,
-		.cpu = run->cpu,
-		.code = run->code,
-		.left = run->leave != NULL,
-	};
-
-	world_pack_change(parts, plan, &change, packed);
+	world_pack_change(parts, plan, run->cpu | (uint32_t)run->code << 8,
+			  run->leave ? &run->leave->change.thread : NULL, &move->change, packed);
 }
 
 #endif /* SIM_MOVES_H */

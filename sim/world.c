@@ -156,6 +156,7 @@ static uint64_t pack_vcpu(const struct world *w, const struct world_plan *plan, 
 	struct bits b = {0};
 
 	put(&b, LAST_CPU_BITS, pack_last_cpu(v->need_fpu_load, v->last_cpu));
+	put(&b, 1, v->need_fpu_load);
 	put(&b, 2, sync_overwrites(config, v) ? 0 : pack_xfd(v->fpstate.xfd));
 	put(&b, 1, v->fpstate.bv_tiles && !live);
 	put(&b, 1, fpstate_has_tiles_room(&v->fpstate));
@@ -164,7 +165,6 @@ static uint64_t pack_vcpu(const struct world *w, const struct world_plan *plan, 
 	put(&b, 1, !!v->xfd_err);
 	put(&b, 1, v->xfd_no_write_intercept);
 	put(&b, 1, v->intercept_nm);
-	put(&b, 1, v->need_fpu_load);
 	put(&b, 1, v->state == VCPU_STOPPED);
 	put(&b, 1, v->in_user);
 	put(&b, 8, v->policy.writes);
@@ -211,9 +211,8 @@ static uint64_t pack_task(const struct world *w, uint32_t id)
 
 /* Fields of parts that other parts refer to; as pack_vcpu(), pack_pcpu() and pack_task() put. */
 enum {
-	VCPU_NEED_LOAD = 12,
+	NEED_LOAD = LAST_CPU_BITS, /* of both kinds of threads */
 	VCPU_PATH = 36,
-	TASK_NEED_LOAD = 3,
 	TASK_IN_SIGNAL = 4,
 	PCPU_TILES = 5,
 	PCPU_OWNER = 6,
@@ -247,7 +246,7 @@ enum world_outside world_outside(const struct world_parts *parts, const struct w
 
 static inline bool needs_load(const struct world_parts *parts, uint64_t code)
 {
-	return parts->thread[code] >> (code > HOST_MAX_VCPUS ? TASK_NEED_LOAD : VCPU_NEED_LOAD) & 1;
+	return parts->thread[code] >> NEED_LOAD & 1;
 }
 
 /* Where a thread's registers may still be found valid; nowhere else is last_cpu looked at. */
@@ -294,19 +293,21 @@ static inline void settle(struct world_parts *parts, const struct kernel *kernel
 
 /*
  * The same where one pCPU and the threads @a and @b (0 for none) have changed in parts that were
- * settled. Another pCPU has something to forget only if its owner is one of them.
+ * settled. Of other threads only one could still find its registers there, @owner, whose they
+ * were; another pCPU has something to forget only if its owner is one of the changed threads.
  */
 static inline void settle_change(struct world_parts *parts, const struct kernel *kernel,
-				 struct shape n, uint32_t cpu, uint32_t a, uint32_t b)
+				 struct shape n, uint32_t cpu, uint32_t owner, uint32_t a,
+				 uint32_t b)
 {
-	for (uint32_t i = 0; i < n.vcpus; i++)
-		settle_thread(parts, 1 + i);
-	for (uint32_t i = 0; i < n.tasks; i++)
-		settle_thread(parts, 1 + HOST_MAX_VCPUS + i);
+	settle_thread(parts, owner);
+	settle_thread(parts, a);
+	settle_thread(parts, b);
+	settle_pcpu(parts, kernel, cpu);
 	for (uint32_t i = 0; i < n.pcpus; i++) {
-		uint64_t owner = thread_field(parts->pcpu[i], PCPU_OWNER);
+		uint64_t other = thread_field(parts->pcpu[i], PCPU_OWNER);
 
-		if (i == cpu || (owner && (owner == a || owner == b)))
+		if (i != cpu && other && (other == a || other == b))
 			settle_pcpu(parts, kernel, i);
 	}
 }
@@ -503,40 +504,44 @@ void world_pack_parts(struct world_parts *parts, const struct world_plan *plan,
 	pack_settled(parts, plan, n, packed->w);
 }
 
-static inline __attribute__((always_inline)) void pack_change(const struct world_parts *parts,
-							      const struct world_plan *plan,
-							      struct shape n,
-							      const struct world_change *change,
-							      uint64_t *w)
+static inline __attribute__((always_inline)) void
+pack_change(const struct world_parts *parts, const struct world_plan *plan, struct shape n,
+	    uint32_t where, const uint64_t *left, const struct world_change *change, uint64_t *w)
 {
-	uint32_t leaver = change->left ? world_part_running(parts->pcpu[change->cpu]) : 0;
+	uint32_t cpu = where & 255, code = where >> 8, leaver = 0;
 	struct world_parts next;
 
-	for (uint32_t i = 0; i <= n.vcpus; i++)
-		next.thread[i] = parts->thread[i];
+	/* Nobody's registers are nowhere: settling it does nothing. */
+	next.thread[0] = NO_CPU;
+	for (uint32_t i = 0; i < n.vcpus; i++)
+		next.thread[1 + i] = parts->thread[1 + i];
 	for (uint32_t i = 0; i < n.tasks; i++)
 		next.thread[1 + HOST_MAX_VCPUS + i] = parts->thread[1 + HOST_MAX_VCPUS + i];
 	for (uint32_t i = 0; i < n.pcpus; i++)
 		next.pcpu[i] = parts->pcpu[i];
-	if (leaver)
-		next.thread[leaver] = change->leaver;
-	next.thread[change->code] = change->thread;
-	next.pcpu[change->cpu] = change->pcpu;
+	if (left) {
+		leaver = world_part_running(parts->pcpu[cpu]);
+		next.thread[leaver] = *left;
+	}
+	next.thread[code] = change->thread;
+	next.pcpu[cpu] = change->pcpu;
 	next.perm = change->perm;
-	settle_change(&next, plan->config->machine.kernel, n, change->cpu, change->code, leaver);
+	settle_change(&next, plan->config->machine.kernel, n, cpu,
+		      (uint32_t)thread_field(parts->pcpu[cpu], PCPU_OWNER), code, leaver);
 	pack_settled(&next, plan, n, w);
 }
 
 void world_pack_change(const struct world_parts *parts, const struct world_plan *plan,
-		       const struct world_change *change, struct packed *packed)
+		       uint32_t where, const uint64_t *left, const struct world_change *change,
+		       struct packed *packed)
 {
 	const struct shape n = shape_of(plan->config);
 
 	/* The default, unrolled. */
 	if (is_default(n))
-		pack_change(parts, plan, (struct shape){2, 2, 2}, change, packed->w);
+		pack_change(parts, plan, (struct shape){2, 2, 2}, where, left, change, packed->w);
 	else
-		pack_change(parts, plan, n, change, packed->w);
+		pack_change(parts, plan, n, where, left, change, packed->w);
 }
 
 bool world_pack(const struct world *world, const struct world_plan *plan, struct packed *packed)
@@ -564,6 +569,7 @@ static void unpack_vcpu(struct world *w, const struct world_plan *plan, uint32_t
 	bool room, large;
 
 	*v = (struct vcpu){.id = id, .last_cpu = unpack_cpu(get(&b, LAST_CPU_BITS))};
+	v->need_fpu_load = get(&b, 1);
 	v->fpstate.xfd = unpack_xfd(get(&b, 2));
 	v->fpstate.bv_tiles = get(&b, 1);
 	room = get(&b, 1);
@@ -575,7 +581,6 @@ static void unpack_vcpu(struct world *w, const struct world_plan *plan, uint32_t
 	v->xfd_err = get(&b, 1) << 18;
 	v->xfd_no_write_intercept = get(&b, 1);
 	v->intercept_nm = get(&b, 1);
-	v->need_fpu_load = get(&b, 1);
 	v->state = get(&b, 1) ? VCPU_STOPPED : VCPU_PREEMPTED;
 	v->in_user = get(&b, 1);
 	v->policy.writes = (uint32_t)get(&b, 8);

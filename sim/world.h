@@ -156,35 +156,30 @@ void world_unpack_parts(struct world_parts *parts, const struct world_plan *plan
 
 /**
  * struct world_change - What one action makes of a world's parts.
- * @thread: part of thread @code afterwards
- * @leaver: part of the thread that ran on @cpu before, if @left
- * @pcpu:   part of @cpu
+ * @thread: of the thread that it has to do with
+ * @pcpu:   of the pCPU
  * @perm:   struct host::perm
- * @cpu:    the one pCPU that changes
- * @code:   of a thread; 0 for none
- * @left:   another thread has left @cpu for @code
  */
 struct world_change {
 	uint64_t thread;
-	uint64_t leaver;
-	uint64_t pcpu;
-	uint8_t perm;
-	uint8_t cpu;
-	uint8_t code;
-	bool left;
+	uint32_t pcpu;
+	uint32_t perm;
 };
 
 /**
  * world_pack_change() - Pack the world after a change.
  * @parts:  as world_unpack_parts() gave them
  * @plan:   what it is a world of
- * @change: of one pCPU and the threads that it has to do with
+ * @where:  number of the pCPU, and in bits 8 up the code of the thread, 0 for none
+ * @left:   part of the thread that ran there and has made way, or NULL
+ * @change: the rest
  * @packed: receives plan->nr_words words
  *
  * The same words as world_pack_parts() gives, without looking at what cannot have changed.
  */
 void world_pack_change(const struct world_parts *parts, const struct world_plan *plan,
-		       const struct world_change *change, struct packed *packed);
+		       uint32_t where, const uint64_t *left, const struct world_change *change,
+		       struct packed *packed);
 
 /* Bits of parts that others look at; world.c has them all. */
 enum { WORLD_PCPU_RUNNING = 14, WORLD_PCPU_ONLINE = 18, WORLD_VCPU_STOPPED = 13 };
