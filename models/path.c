@@ -688,21 +688,20 @@ static enum verdict vmentry(struct ctx *c)
 #define ATOMS(X)                                                                                   \
 	X(guest_wrxfd)                                                                             \
 	X(guest_rdxfd)                                                                             \
-	X(guest_wrerr) X(guest_rderr) X(guest_tiles_use) X(guest_tiles_release) X(                 \
-		guest_xfd_fault) X(guest_nm) X(guest_gp) X(vmexit) X(vmx_asm) X(xcr0_switch)       \
-		X(xcr0_switch_fastpath) X(spec_ctrl_toggle) X(xfd_sync) X(host_irq) X(             \
-			xfd_err_read) X(xfd_err_zero) X(exit_post) X(xfd_recheck) X(handler)       \
-			X(fastpath) X(msr_emulate) X(nm_inject) X(wrxfd_check) X(                  \
-				wrxfd_early_update) X(wrxfd_apply) X(wrxfd_update) X(wrerr_apply)  \
-				X(xsetbv_apply) X(xfd_err_save) X(fpu_save) X(fpu_load) X(         \
-					user_xfd_err_save) X(user_save_guest) X(user_load_vmm)     \
-					X(user_grow) X(user_roundtrip) X(user_save_vmm)            \
-						X(user_load_guest) X(user_resumed) X(sched_out)    \
-							X(halt_idle) X(halt_poll) X(preempt_task)  \
-								X(sched_in) X(migrate)             \
-									X(entry_prep)              \
-										X(xfd_err_load)    \
-											X(vmentry)
+	X(guest_wrerr)                                                                             \
+	X(guest_rderr) X(guest_tiles_use) X(guest_tiles_release) X(guest_xfd_fault) X(guest_nm) X( \
+		guest_gp) X(vmexit) X(vmx_asm) X(xcr0_switch) X(xcr0_switch_fastpath)              \
+		X(spec_ctrl_toggle) X(xfd_sync) X(host_irq) X(xfd_err_read) X(xfd_err_zero) X(     \
+			exit_post) X(xfd_recheck) X(handler) X(fastpath) X(msr_emulate)            \
+			X(nm_inject) X(wrxfd_check) X(wrxfd_early_update) X(wrxfd_apply) X(        \
+				wrxfd_update) X(wrerr_apply) X(xsetbv_apply) X(xfd_err_save)       \
+				X(fpu_save) X(fpu_load) X(user_xfd_err_save) X(user_save_guest)    \
+					X(user_load_vmm) X(user_grow) X(user_roundtrip) X(         \
+						user_save_vmm) X(user_load_guest) X(user_resumed)  \
+						X(sched_out) X(halt_idle) X(halt_poll)             \
+							X(preempt_task) X(sched_in) X(migrate)     \
+								X(entry_prep) X(xfd_err_load)      \
+									X(vmentry)
 
 enum atom {
 	ATOM_end,

@@ -15,7 +15,8 @@ enum {
 	ROUND_BLOCKS = 256, /* blocks between two merges; bounds the memory of successors */
 	ALONE_BLOCKS = 1,   /* so few are done without waking threads */
 	MAX_SUCCESSORS = HOST_MAX_PCPUS * (ACTION_MAX_ENABLED + HOST_MAX_VCPUS + HOST_MAX_TASKS),
-	MIN_TABLE_BITS = 16
+	MIN_TABLE_BITS = 16,
+	MIN_STATES_MIB = 2
 };
 
 /* A successor that its finder did not know. */
@@ -400,8 +401,7 @@ static void concrete_path(const struct explorer *e, int invariant, struct explor
 	uint32_t chain[EXPLORE_MAX_PATH], nr = 0;
 	struct world world, next;
 
-	for (uint32_t s = e->first[invariant]; s && nr < EXPLORE_MAX_PATH - 1;
-	     s = e->parents[s])
+	for (uint32_t s = e->first[invariant]; s && nr < EXPLORE_MAX_PATH - 1; s = e->parents[s])
 		chain[nr++] = s;
 	v->nr = 0;
 	world_init(&world, config);
@@ -437,7 +437,8 @@ static void start_threads(struct explorer *e, pthread_t *threads)
 	pthread_mutex_lock(&e->start);
 	while (nr < e->options->nr_threads && !pthread_create(&threads[nr], NULL, worker, e))
 		nr++;
-	e->alone = pthread_barrier_init(&e->go, NULL, nr) || pthread_barrier_init(&e->done, NULL, nr);
+	e->alone =
+		pthread_barrier_init(&e->go, NULL, nr) || pthread_barrier_init(&e->done, NULL, nr);
 	e->nr_threads = e->alone ? 1 : nr;
 	pthread_mutex_unlock(&e->start);
 	for (unsigned int i = 1; e->alone && i < nr; i++)
@@ -465,6 +466,12 @@ static uint64_t states_within(uint64_t bytes, size_t nr_words)
 	return max < UINT32_MAX - 1 ? max : UINT32_MAX - 1;
 }
 
+/* What is needed before the first state. */
+static uint64_t fixed_bytes(const struct explore_options *options)
+{
+	return sizeof(struct explorer) + options->nr_threads * (uint64_t)moves_bytes();
+}
+
 static int explorer_init(struct explorer *e)
 {
 	const struct world_config *config = &e->options->world;
@@ -473,7 +480,8 @@ static int explorer_init(struct explorer *e)
 
 	world_plan_init(&e->plan, config);
 	e->nr_words = e->plan.nr_words;
-	e->max_states = states_within(e->options->memory_bytes, e->nr_words);
+	e->max_states =
+		states_within(e->options->memory_bytes - fixed_bytes(e->options), e->nr_words);
 	e->table_bits = MIN_TABLE_BITS;
 	e->states = map((e->max_states + 1) * e->nr_words * sizeof(uint64_t));
 	e->parents = map((e->max_states + 1) * sizeof(uint32_t));
@@ -509,11 +517,17 @@ static void explorer_release(struct explorer *e)
 int explore(const struct explore_options *options, struct explore_result *result,
 	    explore_progress_fn *progress, void *data, struct xfd_error *err)
 {
-	struct explorer *e = calloc(1, sizeof(*e));
+	const uint64_t least = fixed_bytes(options) + (MIN_STATES_MIB << 20);
 	pthread_t threads[EXPLORE_MAX_THREADS];
-	int ret = -ENOMEM;
+	struct explorer *e;
+	int ret;
 
 	memset(result, 0, sizeof(*result));
+	if (options->memory_bytes < least)
+		return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1,
+				     "%u threads need at least %u MiB of memory",
+				     options->nr_threads, (unsigned int)(least >> 20) + 1);
+	e = calloc(1, sizeof(*e));
 	if (!e)
 		return xfd_error_set(err, XFD_ERROR_SYSTEM, NULL, 0, -1, "out of memory");
 	e->options = options;
@@ -526,8 +540,8 @@ int explore(const struct explore_options *options, struct explore_result *result
 		stop_threads(e, threads);
 	}
 	result->nr_states = e->nr;
-	result->bytes = e->nr * (e->nr_words * sizeof(uint64_t) + sizeof(uint32_t)) +
-			table_bytes(e->table_bits);
+	result->bytes = fixed_bytes(options) + table_bytes(e->table_bits) +
+			e->nr * (e->nr_words * sizeof(uint64_t) + sizeof(uint32_t));
 	for (int i = 0; i < NR_INVARIANTS && !ret; i++)
 		if (result->violations[i].found)
 			concrete_path(e, i, &result->violations[i]);

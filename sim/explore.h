@@ -30,7 +30,8 @@ enum { EXPLORE_MAX_PATH = 200, EXPLORE_MAX_THREADS = 64 };
  * struct explore_options - Bounds.
  * @world:        what to explore
  * @max_depth:    actions, 0 for no bound
- * @memory_bytes: for states and their table
+ * @memory_bytes: for states, their table, and each thread's moves; so where an exploration
+ *              ends that needs more depends on @nr_threads, and nothing else does
  * @nr_threads:   at least 1
  * @beyond:     levels to explore beyond the one with the first violation
  */
@@ -67,7 +68,7 @@ enum explore_end {
  * @nr_states:      distinct
  * @nr_transitions: actions tried
  * @depth:          levels complete
- * @bytes:          used for states and table
+ * @bytes:          of memory_bytes used
  * @violations:     by enum invariant
  */
 struct explore_result {
@@ -89,7 +90,8 @@ typedef void explore_progress_fn(void *data, uint32_t depth, uint64_t nr_states,
  * @result:   filled
  * @progress: or NULL
  * @data:     for @progress
- * @err:      filled on failure: no memory, or a policy that counts too far
+ * @err:      filled on failure: no memory, too small a bound of it, or a policy that counts
+ *            too far
  *
  * Return: 0 or a negative errno.
  */

@@ -547,8 +547,9 @@ static void moves_say_what_the_models_say(void **state)
 				world.host.broken = 0;
 				invariant_check(&world.machine);
 				if (!world.host.broken)
-					assert_int_equal(moves_broken(choices[i].run, choices[i].move),
-							 next.host.broken);
+					assert_int_equal(
+						moves_broken(choices[i].run, choices[i].move),
+						next.host.broken);
 				if (status != MACHINE_OK)
 					continue;
 				moves_pack(&parts, &plan, choices[i].run, choices[i].move, &packed);
@@ -578,12 +579,16 @@ static void memory_is_a_bound(void **state)
 	(void)state;
 	setup_init(&setup, "fixed", "first-nonzero", NULL, 2, 2);
 	options = (struct explore_options){
-		.world = setup.config, .memory_bytes = 1 << 20, .nr_threads = 2};
+		.world = setup.config, .memory_bytes = 16 << 20, .nr_threads = 2};
 	assert_int_equal(explore(&options, &result, NULL, NULL, &err), 0);
 	assert_int_equal(result.end, EXPLORE_MEMORY);
 	assert_true(result.bytes <= options.memory_bytes);
+	assert_true(result.bytes > 2 * moves_bytes());
 	assert_true(result.depth > 3);
 	assert_int_equal(broken_of(&result), 0);
+	options.memory_bytes = 2 * moves_bytes();
+	assert_true(explore(&options, &result, NULL, NULL, &err) < 0);
+	assert_int_equal(err.kind, XFD_ERROR_USAGE);
 }
 
 int main(void)

@@ -520,7 +520,8 @@ int cmd_check(int argc, char **argv)
 		 "Levels to explore beyond the first violation (6), or "
 		 "all",
 		 2},
-		{"memory", OPT_MEMORY, "MIB", 0, "Memory for states (4096)", 2},
+		{"memory", OPT_MEMORY, "MIB", 0, "Memory for states, their table, and moves (4096)",
+		 2},
 		{"threads", 't', "N", 0, "Threads (as many as CPUs); changes no result", 3},
 		{"no-symmetry", OPT_NO_SYMMETRY, NULL, 0,
 		 "Tell vCPUs, pCPUs and tasks of a class "
