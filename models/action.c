@@ -193,7 +193,8 @@ static enum machine_status switch_in(struct machine *m, uint32_t cpu, uint32_t t
 
 /*
  * @booted: the guest has enabled AMX in XCR0. Where that makes the buffer grow it has armed XFD
- * first, as Linux does; elsewhere XFD is still 0, which allows more.
+ * first, as Linux does, without the policy having been asked; elsewhere XFD is still 0, which
+ * allows more.
  */
 static void create_vcpu(struct machine *m, uint32_t id, bool booted)
 {
@@ -219,7 +220,7 @@ static void create_vcpu(struct machine *m, uint32_t id, bool booted)
 	}
 	m->host->views[id] = (struct guest_view){0};
 	if (booted && kernel->grows_at_write)
-		path_boot(m, v);
+		v->fpstate.xfd = m->host->views[id].xfd = VALUE_TILES;
 	path_to_user(m, v);
 }
 

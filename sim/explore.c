@@ -66,8 +66,14 @@ struct explorer {
 	uint32_t first[NR_INVARIANTS]; /* the parent of the first violation */
 };
 
+static inline uint64_t mix(uint64_t h)
+{
+	h = (h ^ h >> 32) * 0xd6e8feb86659fd93u;
+	return h ^ h >> 32;
+}
+
 /* Words are multiplied independently of each other; the last step mixes. */
-static uint64_t hash_words(const uint64_t *w, size_t nr)
+static inline uint64_t hash_words(const uint64_t *w, size_t nr)
 {
 	static const uint64_t odd[WORLD_MAX_WORDS] = {
 		0x9e3779b97f4a7c15u, 0xff51afd7ed558ccdu, 0xc4ceb9fe1a85ec53u,
@@ -75,14 +81,18 @@ static uint64_t hash_words(const uint64_t *w, size_t nr)
 	};
 	uint64_t h = 0;
 
+	/* The default, unrolled. */
+	if (nr == 3)
+		return mix(w[0] * odd[0] + w[1] * odd[1] + w[2] * odd[2]);
 	for (size_t i = 0; i < nr; i++)
 		h += w[i] * odd[i];
-	h = (h ^ h >> 32) * 0xd6e8feb86659fd93u;
-	return h ^ h >> 32;
+	return mix(h);
 }
 
-static bool equal_words(const uint64_t *a, const uint64_t *b, size_t nr)
+static inline bool equal_words(const uint64_t *a, const uint64_t *b, size_t nr)
 {
+	if (nr == 3)
+		return !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]));
 	for (size_t i = 0; i < nr; i++)
 		if (a[i] != b[i])
 			return false;
@@ -90,7 +100,7 @@ static bool equal_words(const uint64_t *a, const uint64_t *b, size_t nr)
 }
 
 /* The slot that holds this state, or the free one where it belongs. */
-static uint64_t *find_slot(const struct explorer *e, const uint64_t *w, uint64_t hash)
+static inline uint64_t *find_slot(const struct explorer *e, const uint64_t *w, uint64_t hash)
 {
 	uint64_t mask = (UINT64_C(1) << e->table_bits) - 1;
 	uint64_t tag = hash >> 32;

@@ -259,18 +259,18 @@ static inline void settle_thread(struct world_parts *parts, uint32_t code)
 }
 
 /* Are these the registers of somebody who will look at them? If not, nobody owns them. */
-static inline void settle_pcpu(struct world_parts *parts, const struct kernel *kernel, uint32_t cpu)
+static inline void settle_pcpu(struct world_parts *parts, const struct world_plan *plan,
+			       uint32_t cpu)
 {
 	uint64_t part = parts->pcpu[cpu];
 	uint64_t owner = thread_field(part, PCPU_OWNER), running = world_part_running(part);
-	bool counts = owner && (needs_load(parts, owner) ? (parts->thread[owner] & 7) == cpu
-							 : running == owner);
 
-	if (!counts && !kernel->ignores_last_cpu) {
+	if (owner && !plan->owner_counts &&
+	    (needs_load(parts, owner) ? (parts->thread[owner] & 7) != cpu : running != owner)) {
 		part &= ~(UINT64_C(15) << PCPU_OWNER);
 		owner = 0;
 	}
-	if (!owner && !(running && !needs_load(parts, running)) && !kernel->restore_keeps_tiles)
+	if (!owner && !plan->tiles_count && !(running && !needs_load(parts, running)))
 		part &= ~(UINT64_C(15) << PCPU_TILE_OWNER | UINT64_C(1) << PCPU_TILES);
 	parts->pcpu[cpu] = part;
 }
@@ -281,14 +281,14 @@ struct shape {
 };
 
 /* What one part says of another may mean nothing any more; such things pack as one. */
-static inline void settle(struct world_parts *parts, const struct kernel *kernel, struct shape n)
+static inline void settle(struct world_parts *parts, const struct world_plan *plan, struct shape n)
 {
 	for (uint32_t i = 0; i < n.vcpus; i++)
 		settle_thread(parts, 1 + i);
 	for (uint32_t i = 0; i < n.tasks; i++)
 		settle_thread(parts, 1 + HOST_MAX_VCPUS + i);
 	for (uint32_t i = 0; i < n.pcpus; i++)
-		settle_pcpu(parts, kernel, i);
+		settle_pcpu(parts, plan, i);
 }
 
 /*
@@ -296,19 +296,19 @@ static inline void settle(struct world_parts *parts, const struct kernel *kernel
  * settled. Of other threads only one could still find its registers there, @owner, whose they
  * were; another pCPU has something to forget only if its owner is one of the changed threads.
  */
-static inline void settle_change(struct world_parts *parts, const struct kernel *kernel,
+static inline void settle_change(struct world_parts *parts, const struct world_plan *plan,
 				 struct shape n, uint32_t cpu, uint32_t owner, uint32_t a,
 				 uint32_t b)
 {
 	settle_thread(parts, owner);
 	settle_thread(parts, a);
 	settle_thread(parts, b);
-	settle_pcpu(parts, kernel, cpu);
+	settle_pcpu(parts, plan, cpu);
 	for (uint32_t i = 0; i < n.pcpus; i++) {
 		uint64_t other = thread_field(parts->pcpu[i], PCPU_OWNER);
 
 		if (i != cpu && other && (other == a || other == b))
-			settle_pcpu(parts, kernel, i);
+			settle_pcpu(parts, plan, i);
 	}
 }
 
@@ -418,6 +418,8 @@ void world_plan_init(struct world_plan *plan, const struct world_config *config)
 	uint8_t vcpu[] = {0, 1, 2, 3}, pcpu[] = {0, 1, 2, 3}, task[] = {0, 1, 2, 3};
 
 	plan->config = config;
+	plan->owner_counts = config->machine.kernel->ignores_last_cpu;
+	plan->tiles_count = config->machine.kernel->restore_keeps_tiles;
 	plan->nr_renamings = 0;
 	plan->nr_words = config->nr_vcpus + (config->nr_pcpus + 1) / 2;
 	plan->large_bytes = xstate_compacted_bytes(XFEATURE_MASK_USER_ALL);
@@ -500,7 +502,7 @@ void world_pack_parts(struct world_parts *parts, const struct world_plan *plan,
 {
 	const struct shape n = shape_of(plan->config);
 
-	settle(parts, plan->config->machine.kernel, n);
+	settle(parts, plan, n);
 	pack_settled(parts, plan, n, packed->w);
 }
 
@@ -526,8 +528,8 @@ pack_change(const struct world_parts *parts, const struct world_plan *plan, stru
 	next.thread[code] = change->thread;
 	next.pcpu[cpu] = change->pcpu;
 	next.perm = change->perm;
-	settle_change(&next, plan->config->machine.kernel, n, cpu,
-		      (uint32_t)thread_field(parts->pcpu[cpu], PCPU_OWNER), code, leaver);
+	settle_change(&next, plan, n, cpu, (uint32_t)thread_field(parts->pcpu[cpu], PCPU_OWNER),
+		      code, leaver);
 	pack_settled(&next, plan, n, w);
 }
 

@@ -63,6 +63,8 @@ enum { WORLD_MAX_RENAMINGS = 24 * 24 * 24 };
  * @nr_words:     of a packed world
  * @large_bytes:  a buffer with room for tiles
  * @small_bytes:  one without
+ * @owner_counts: whose registers a pCPU has matters whatever last_cpu says (a planted bug)
+ * @tiles_count:  tiles matter even if nobody owns them (another)
  * @renamings:    @nr_renamings of them, the first changes nothing
  */
 struct world_plan {
@@ -70,6 +72,8 @@ struct world_plan {
 	size_t nr_words;
 	uint32_t large_bytes;
 	uint32_t small_bytes;
+	bool owner_counts;
+	bool tiles_count;
 	uint32_t nr_renamings;
 	struct world_renaming renamings[WORLD_MAX_RENAMINGS];
 };
