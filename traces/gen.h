@@ -5,7 +5,11 @@
  * The guest: every vCPU has its own @tasks user tasks, of which a share uses AMX; at each
  * switch the next one is drawn evenly, so writes of IA32_XFD come out at 2a(1-a) a switch for
  * a share a, as traces/projection.h says when they are made. A switch may also go to idle,
- * which is hlt until a wake. Ticks are two fastpath exits, as in traces/import.h.
+ * which is hlt until a wake. Ticks are two fastpath exits, as in traces/import.h. AMX tasks
+ * use it first when they come first, if that is in the first epoch; those that come later
+ * have used it before. A task may be replaced by a new one, which comes at once and has not.
+ * Reads of IA32_XFD and #NM because of CR0.TS come from whatever runs: no Linux guest does
+ * either, so both are off unless asked for.
  *
  * The host: vCPU i starts on pCPU i mod P. It is preempted for host tasks of class N, A or K
  * and comes back on the same pCPU or, at @migrate_ppm of resumes, on another one
@@ -15,10 +19,15 @@
  * its pCPU and wakes there, because short of the poll window it never leaves it, and the
  * trace must be valid whatever that window is.
  *
- * Shape:  switches, exits and preemptions of a running vCPU are one Poisson process each;
- *         sleeps and absences have exponential lengths. Ticks come at multiples of 1/hz.
- * Exact:  integers only, every draw is a function of (seed, vCPU, number of the draw): the
- *         same options make the same trace, bit for bit, on any machine.
+ * Shape:  switches, exits, faults and preemptions of a running vCPU are one Poisson process
+ *         each; sleeps and absences have exponential lengths. Ticks come at multiples of 1/hz.
+ * Exact:  integers only, every draw is a function of (seed, epoch, number of the draw): the
+ *         same options make the same trace, bit for bit, on any machine and any number of
+ *         threads. A longer trace begins with the shorter one.
+ * Parts:  traces/gen_epoch.h says how a trace is cut into epochs that know nothing of each
+ *         other, and what that costs: at the end of each every vCPU makes one to five events,
+ *         0.03 % of the events of the default guest. A part of a trace is some of its epochs;
+ *         it is a trace that starts armed, and all parts after each other are the whole.
  */
 #ifndef TRACES_GEN_H
 #define TRACES_GEN_H
@@ -81,6 +90,9 @@ struct gen_options {
 	uint32_t irq_hz;
 	uint32_t fastpath_hz;
 	uint32_t userspace_hz;
+	uint32_t spawn_hz;
+	uint32_t rdxfd_hz;
+	uint32_t tsfault_hz;
 	uint32_t preempt_hz;
 	uint32_t preempt_n;
 	uint32_t preempt_a;
@@ -95,6 +107,9 @@ struct gen_options {
 	const char *workload;
 	const struct gen_phase *phases;
 	size_t nr_phases;
+	uint32_t part;
+	uint32_t parts;
+	uint32_t threads;
 };
 
 /**
@@ -108,23 +123,19 @@ struct gen_phase {
 };
 
 /**
- * struct gen_report - What came out.
+ * struct gen_report - What came out: of the trace as it is written, not beyond its last event.
  * @events:        in the trace
  * @cycles:        when the last event happened
- * @switches:      between user tasks, or to and from idle
- * @restores:      of FPU registers
- * @xfd_writes:    wrxfd after boot, first uses included
- * @amx_tasks:     tasks that used AMX
+ * @xfd_writes:    wrxfd but for those of boot, first uses included
+ * @amx_tasks:     tasks that used AMX for the first time
  * @sleeps:        hlt
- * @preemptions:   by host tasks
+ * @preemptions:   by host tasks, and where an epoch ends
  * @slices:        ends of time slices
  * @migrations:    resumes on another pCPU
  */
 struct gen_report {
 	uint64_t events;
 	uint64_t cycles;
-	uint64_t switches;
-	uint64_t restores;
 	uint64_t xfd_writes;
 	uint64_t amx_tasks;
 	uint64_t sleeps;
@@ -149,26 +160,5 @@ void gen_options_init(struct gen_options *options);
 int gen_trace(const struct gen_options *options, const char *out_path, struct gen_report *report,
 	      const struct import_progress *progress, struct xfd_error *err)
 	__attribute__((warn_unused_result));
-
-/**
- * gen_rng_at() - A random number without state: splitmix64 over a counter.
- * @seed:   of the trace
- * @stream: numbers of two streams have nothing to do with each other
- * @index:  of the number in its stream
- *
- * Source: G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number generators",
- *         OOPSLA 2014.
- */
-uint64_t gen_rng_at(uint64_t seed, uint64_t stream, uint64_t index);
-
-/**
- * gen_exponential() - An exponentially distributed length of time.
- * @random: 64 random bits
- * @mean:   below 2^48
- *
- * -ln(u) * mean with u = @random / 2^64 and log2(u) in steps of 2^-16; integers only.
- * Return: at least 1 and at most 45 * @mean + 1.
- */
-uint64_t gen_exponential(uint64_t random, uint64_t mean);
 
 #endif /* TRACES_GEN_H */

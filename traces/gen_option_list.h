@@ -1,5 +1,6 @@
 /*
- * One line per number of struct gen_options: XFD_GEN_OPTION(field, wide, varies, argument, meaning).
+ * One line per number of struct gen_options: XFD_GEN_OPTION(field, wide, varies, argument,
+ * meaning).
  *
  * With - for _ a field is an option of `xfdsim gen`; as it is, a key of workload files. wide: it
  * has 64 bits; varies: phases of a workload may change it. Units are in gen.h.
@@ -20,6 +21,9 @@ XFD_GEN_OPTION(slow_hz, false, true, "HZ", "Slow VM-exits")
 XFD_GEN_OPTION(irq_hz, false, true, "HZ", "Host interrupts")
 XFD_GEN_OPTION(fastpath_hz, false, true, "HZ", "Fastpath exits beside ticks")
 XFD_GEN_OPTION(userspace_hz, false, true, "HZ", "Exits to userspace")
+XFD_GEN_OPTION(spawn_hz, false, true, "HZ", "Tasks replaced by new ones, that use AMX first")
+XFD_GEN_OPTION(rdxfd_hz, false, true, "HZ", "Reads of IA32_XFD")
+XFD_GEN_OPTION(tsfault_hz, false, true, "HZ", "#NM because of CR0.TS")
 XFD_GEN_OPTION(preempt_hz, false, true, "HZ", "Preemptions by host tasks")
 XFD_GEN_OPTION(preempt_n, false, true, "W", "Weight of tasks without AMX")
 XFD_GEN_OPTION(preempt_a, false, true, "W", "Weight of tasks with AMX")

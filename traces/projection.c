@@ -3,25 +3,19 @@
 
 #include <stdlib.h>
 
-#include "models/msr.h"
+#include "traces/projection_rules.h"
 #include "traces/trace.h"
 
 #define XFD_ARMED XFEATURE_MASK_XTILE_DATA
 
 enum { FIRST_SLOTS = 1024 /* a power of two; the table doubles when half full */ };
 
-/* @owner: 0 for nobody. @armed: XFD was last written as 0x40000, not as 0. */
-struct guest_cpu {
-	uint32_t owner;
-	bool armed;
-};
-
 /* A slot of @tasks is empty when its pid is 0. */
 struct projection {
 	uint32_t nr_slots;
 	uint32_t nr_tasks;
 	struct guest_task *tasks;
-	struct guest_cpu cpus[TRACE_MAX_VCPUS];
+	struct projection_cpu cpus[TRACE_MAX_VCPUS];
 };
 
 int projection_new(struct projection **projectionp, struct xfd_error *err)
@@ -38,7 +32,7 @@ int projection_new(struct projection **projectionp, struct xfd_error *err)
 	projection->nr_tasks = 0;
 	projection->tasks = tasks;
 	for (uint32_t cpu = 0; cpu < TRACE_MAX_VCPUS; cpu++)
-		projection->cpus[cpu] = (struct guest_cpu){.armed = true};
+		projection->cpus[cpu] = (struct projection_cpu){.armed = true};
 	*projectionp = projection;
 	return 0;
 }
@@ -116,8 +110,16 @@ void projection_forget(struct projection *projection, uint32_t pid)
 	tasks[hole].pid = 0;
 }
 
-static void add_event(struct projection_out *out, enum event_kind kind, uint64_t arg)
+static void clear(struct projection_out *out)
 {
+	out->nr = out->nr_writes = 0;
+	out->restored = out->first_use = false;
+}
+
+static void add_event(void *sink, enum event_kind kind, uint64_t arg)
+{
+	struct projection_out *out = sink;
+
 	out->kind[out->nr] = kind;
 	out->arg[out->nr++] = arg;
 	out->nr_writes += kind == EVENT_wrxfd;
@@ -125,8 +127,7 @@ static void add_event(struct projection_out *out, enum event_kind kind, uint64_t
 
 void projection_boot(struct projection_out *out)
 {
-	out->nr = out->nr_writes = 0;
-	out->restored = out->first_use = false;
+	clear(out);
 	add_event(out, EVENT_wrxfd, XFD_ARMED);
 	add_event(out, EVENT_xsetbv, EVENT_XCR0_DEFAULT);
 }
@@ -136,68 +137,44 @@ void projection_switch_out(struct guest_task *task, uint32_t cpu)
 	task->last_cpu = (int32_t)cpu;
 }
 
-/* The guest's XRSTORS follows its write: tiles become initial, or come back. */
-static void restore(struct guest_cpu *cpu, const struct guest_task *task,
-		    struct projection_out *out)
-{
-	cpu->owner = task->pid;
-	out->restored = true;
-	if (cpu->armed == !task->used_amx)
-		return;
-	cpu->armed = !task->used_amx;
-	add_event(out, EVENT_wrxfd, cpu->armed ? XFD_ARMED : 0);
-	add_event(out, cpu->armed ? EVENT_tilerelease : EVENT_amx, 0);
-}
-
-/* #NM; the handler reads and clears XFD_ERR, grows the buffer, disarms and returns. */
-static void first_use(struct guest_cpu *cpu, struct guest_task *task, struct projection_out *out)
-{
-	task->used_amx = true;
-	cpu->armed = false;
-	out->first_use = true;
-	add_event(out, EVENT_amx, 0);
-	add_event(out, EVENT_rderr, 0);
-	add_event(out, EVENT_wrerr, 0);
-	add_event(out, EVENT_wrxfd, 0);
-	add_event(out, EVENT_amx, 0);
-}
-
 void projection_switch_in(struct projection *projection, uint32_t cpu, struct guest_task *task,
 			  bool uses_amx, struct projection_out *out)
 {
-	struct guest_cpu *here = &projection->cpus[cpu];
+	unsigned int happened;
 
-	out->nr = out->nr_writes = 0;
-	out->restored = out->first_use = false;
-	if (here->owner != task->pid || task->last_cpu != (int32_t)cpu)
-		restore(here, task, out);
-	if (uses_amx && !task->used_amx)
-		first_use(here, task, out);
+	clear(out);
+	happened =
+		projection_come(&projection->cpus[cpu], task->pid, task->last_cpu == (int32_t)cpu,
+				task->used_amx, uses_amx, add_event, out);
+	out->restored = happened & PROJECTION_RESTORED;
+	out->first_use = happened & PROJECTION_FIRST_USE;
+	task->used_amx |= uses_amx;
 }
 
 void projection_restored(struct projection *projection, uint32_t cpu, struct guest_task *task,
 			 bool uses_amx, struct projection_out *out)
 {
-	struct guest_cpu *here = &projection->cpus[cpu];
+	struct projection_cpu *here = &projection->cpus[cpu];
 	bool seen = task->last_cpu >= 0;
+	unsigned int happened;
 
-	out->nr = out->nr_writes = 0;
-	out->restored = out->first_use = false;
+	clear(out);
 	if (uses_amx && !seen)
 		task->used_amx = true;
-	restore(here, task, out);
-	if (uses_amx && !task->used_amx)
-		first_use(here, task, out);
+	here->owner = 0;
+	happened = projection_come(here, task->pid, true, task->used_amx, uses_amx, add_event, out);
+	out->restored = true;
+	out->first_use = happened & PROJECTION_FIRST_USE;
+	task->used_amx |= uses_amx;
 	task->last_cpu = (int32_t)cpu;
 }
 
 void projection_wrote(struct projection *projection, uint32_t cpu, uint64_t value, bool failed,
 		      struct projection_out *out)
 {
-	struct guest_cpu *here = &projection->cpus[cpu];
+	struct projection_cpu *here = &projection->cpus[cpu];
 
-	out->nr = out->nr_writes = 0;
-	out->restored = out->first_use = false;
+	clear(out);
 	add_event(out, EVENT_wrxfd, value);
 	if (failed || here->armed == !!(value & XFD_ARMED))
 		return;
@@ -207,8 +184,7 @@ void projection_wrote(struct projection *projection, uint32_t cpu, uint64_t valu
 
 void projection_xfd_err(struct projection_out *out, bool write, uint64_t value)
 {
-	out->nr = out->nr_writes = 0;
-	out->restored = out->first_use = false;
+	clear(out);
 	if (write) {
 		add_event(out, EVENT_wrerr, value);
 		return;

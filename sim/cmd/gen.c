@@ -3,11 +3,13 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sim/cli.h"
 #include "sim/table.h"
 #include "sim/workload.h"
 #include "traces/gen.h"
+#include "traces/pool.h"
 
 static const struct number {
 	const char *field;
@@ -26,11 +28,15 @@ enum {
 	NR_NUMBERS = sizeof(numbers) / sizeof(numbers[0]),
 	OPT_FIRST = 0x100,
 	OPT_JSON = 0x200,
-	OPT_WORKLOADS
+	OPT_WORKLOADS,
+	OPT_PART,
+	NR_OTHERS = 6
 };
 
 struct args {
 	struct gen_options options;
+	struct gen_options part; /* its part and parts only */
+	uint32_t threads;
 	const char *output;
 	struct workload *workload;
 	bool list;
@@ -74,6 +80,19 @@ static void set(struct gen_options *options, const struct number *n, uint64_t va
 	       n->wide ? sizeof(value) : sizeof(narrow));
 }
 
+/* "2/5": the second of five. */
+static void parse_part(struct argp_state *state, const char *arg, struct gen_options *options)
+{
+	const char *slash = strchr(arg, '/');
+	char part[24];
+
+	if (!slash || slash == arg || (size_t)(slash - arg) >= sizeof(part))
+		cli_usage(state, "--part: wanted I/N, the I-th of N parts, this is '%s'", arg);
+	snprintf(part, sizeof(part), "%.*s", (int)(slash - arg), arg);
+	options->parts = (uint32_t)cli_number(state, "--part", slash + 1, 1, UINT32_MAX);
+	options->part = (uint32_t)cli_number(state, "--part", part, 1, options->parts);
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct args *args = state->input;
@@ -115,6 +134,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'o':
 		args->output = arg;
 		return 0;
+	case 't':
+		args->threads = (uint32_t)cli_number(state, "--threads", arg, 1, POOL_MAX_THREADS);
+		return 0;
+	case OPT_PART:
+		parse_part(state, arg, &args->part);
+		return 0;
 	case OPT_JSON:
 		args->json = true;
 		return 0;
@@ -144,14 +169,13 @@ static void print_json(struct cli_output *out, const struct args *args, const st
 	for (size_t i = 0; i < NR_NUMBERS; i++)
 		json_object_set_new(options, option_name(&numbers[i], name),
 				    cli_uint(get(&args->options, &numbers[i])));
-	cli_output_json(out,
-			json_pack("{ss so so so so so so so so so so}", "version", XFDSIM_VERSION,
-				  "trace", cli_text(args->output), "options", options, "events",
-				  cli_uint(r->events), "switches", cli_uint(r->switches),
-				  "xfd_writes_after_boot", cli_uint(r->xfd_writes), "amx_tasks",
-				  cli_uint(r->amx_tasks), "sleeps", cli_uint(r->sleeps),
-				  "preemptions", cli_uint(r->preemptions), "slices",
-				  cli_uint(r->slices), "migrations", cli_uint(r->migrations)));
+	cli_output_json(out, json_pack("{ss so so so so so so so so so}", "version", XFDSIM_VERSION,
+				       "trace", cli_text(args->output), "options", options,
+				       "events", cli_uint(r->events), "xfd_writes_after_boot",
+				       cli_uint(r->xfd_writes), "amx_tasks", cli_uint(r->amx_tasks),
+				       "sleeps", cli_uint(r->sleeps), "preemptions",
+				       cli_uint(r->preemptions), "slices", cli_uint(r->slices),
+				       "migrations", cli_uint(r->migrations)));
 }
 
 static void print_text(FILE *out, const struct args *args, const struct gen_report *r)
@@ -161,16 +185,16 @@ static void print_text(FILE *out, const struct args *args, const struct gen_repo
 	fprintf(out, "%s: synthetic, %" PRIu32 " vCPUs on %" PRIu32 " pCPUs, %s events, %.3f s\n",
 		args->output, args->options.vcpus, args->options.pcpus, table_number(r->events, a),
 		(double)r->cycles / ((double)args->options.tsc_khz * 1e3));
-	fprintf(out, "%s context switches, %s XFD writes after boot by %s AMX tasks, ",
-		table_number(r->switches, a), table_number(r->xfd_writes, b),
-		table_number(r->amx_tasks, c));
+	fprintf(out, "%s XFD writes after boot, %s tasks that used AMX for the first time, ",
+		table_number(r->xfd_writes, a), table_number(r->amx_tasks, b));
 	fprintf(out, "%s sleeps, %s preemptions, %s migrations\n", table_number(r->sleeps, a),
 		table_number(r->preemptions + r->slices, b), table_number(r->migrations, c));
 }
 
 /* argp wants a table of its own; the defaults in the help come from gen_options_init(). */
-static void make_options(struct argp_option options[NR_NUMBERS + 5], char docs[NR_NUMBERS][96],
-			 char names[NR_NUMBERS][NAME_LEN], const struct gen_options *defaults)
+static void make_options(struct argp_option options[NR_NUMBERS + NR_OTHERS + 1],
+			 char docs[NR_NUMBERS][96], char names[NR_NUMBERS][NAME_LEN],
+			 const struct gen_options *defaults)
 {
 	for (int i = 0; i < NR_NUMBERS; i++) {
 		snprintf(docs[i], sizeof(docs[i]), "%s (%" PRIu64 ")", numbers[i].doc,
@@ -194,7 +218,16 @@ static void make_options(struct argp_option options[NR_NUMBERS + 5], char docs[N
 		1};
 	options[NR_NUMBERS + 3] =
 		(struct argp_option){"workloads", OPT_WORKLOADS, NULL, 0, "List workloads", 1};
-	options[NR_NUMBERS + 4] = (struct argp_option){0};
+	options[NR_NUMBERS + 4] = (struct argp_option){
+		"part",
+		OPT_PART,
+		"I/N",
+		0,
+		"Make part I of N only, from 1; all parts after each other are the whole",
+		1};
+	options[NR_NUMBERS + 5] = (struct argp_option){
+		"threads", 't', "N", 0, "Threads (as many as CPUs); changes no byte", 1};
+	options[NR_NUMBERS + 6] = (struct argp_option){0};
 }
 
 static int list(void)
@@ -248,7 +281,7 @@ static int generate(const struct args *args)
 
 int cmd_gen(int argc, char **argv)
 {
-	struct argp_option options[NR_NUMBERS + 5];
+	struct argp_option options[NR_NUMBERS + NR_OTHERS + 1];
 	char names[NR_NUMBERS][NAME_LEN];
 	char docs[NR_NUMBERS][96];
 	const struct argp argp = {
@@ -260,16 +293,23 @@ int cmd_gen(int argc, char **argv)
 		       "trace, "
 		       "bit for bit."
 		       "\vExample: xfdsim gen --seed 7 --vcpus 2 --pcpus 2 --amx-share-ppm 500000 "
-		       "-o mix.xft",
+		       "-o mix.xft\n\nParts of a long trace can be made on many machines, each "
+		       "with "
+		       "the same options but for --part; each is a trace that starts armed.",
 	};
 	struct args args = {0};
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	int status;
 
+	args.threads = cpus < 1 ? 1 : cpus > POOL_MAX_THREADS ? POOL_MAX_THREADS : (uint32_t)cpus;
 	gen_options_init(&args.options);
 	make_options(options, docs, names, &args.options);
 	cli_parse(&argp, argc, argv, &args);
 	if (args.err.kind)
 		return cli_fail(&args.err);
+	args.options.threads = args.threads;
+	args.options.part = args.part.part;
+	args.options.parts = args.part.parts;
 	status = args.list ? list() : generate(&args);
 	workload_free(args.workload);
 	return status;
