@@ -14,6 +14,7 @@
 
 #include "traces/infile.h"
 #include "traces/outfile.h"
+#include "traces/pool.h"
 #include "traces/trace.h"
 
 /**
@@ -34,6 +35,9 @@
  * @line:    the line of an event of the current block; NULL when there are no lines
  * @close:   free the reader
  * @begin:   write the header, which has been checked and outlives the writer
+ * @use_pool: encode on these threads; before the first block. NULL when the format does not
+ * @room:    where @put wants the next block's events, TRACE_BLOCK_EVENTS of them; another
+ *           place after each @put. NULL when it takes them from anywhere
  * @put:     write a block of checked events: TRACE_BLOCK_EVENTS, fewer in the last one only
  * @finish:  write what follows the last event; @identity has 16 bytes
  * @end:     free the writer, finished or not
@@ -55,6 +59,8 @@ struct trace_format {
 	void (*close)(void *reader);
 	int (*begin)(struct outfile *out, const struct trace_info *info, void **writer,
 		     struct xfd_error *err);
+	int (*use_pool)(void *writer, struct pool *pool, struct xfd_error *err);
+	struct trace_event *(*room)(void *writer);
 	int (*put)(void *writer, const struct trace_event *events, size_t nr,
 		   struct xfd_error *err);
 	int (*finish)(void *writer, const uint8_t *identity, struct xfd_error *err);

@@ -303,7 +303,9 @@ static int write_trace(struct gen *gen, const char *out_path,
 	free(info.provenance);
 	if (ret)
 		return ret;
-	ret = run(gen, progress, err);
+	ret = trace_writer_use_pool(gen->writer, gen->pool, err);
+	if (!ret)
+		ret = run(gen, progress, err);
 	if (!ret)
 		return trace_writer_commit(gen->writer, err);
 	trace_writer_discard(gen->writer);

@@ -63,6 +63,7 @@ struct trace_reader {
 
 /*
  * @path:    as the caller gave it
+ * @buffer:  memory for @events; NULL when the format has some
  * @events:  those of the block that is not full yet
  * @before:  events in the blocks written
  * @identity: over header and the events written
@@ -73,6 +74,7 @@ struct trace_writer {
 	struct outfile *out;
 	struct trace_info info;
 	struct event_limits limits;
+	struct trace_event *buffer;
 	struct trace_event *events;
 	size_t nr_events;
 	uint64_t before;
@@ -640,6 +642,11 @@ static int copy_info(struct trace_info *dst, const struct trace_info *src)
 	return 0;
 }
 
+static void find_room(struct trace_writer *writer)
+{
+	writer->events = writer->buffer ? writer->buffer : writer->format->room(writer->state);
+}
+
 int trace_writer_open(const char *path, const struct trace_info *info, struct trace_writer **result,
 		      struct xfd_error *err)
 {
@@ -653,9 +660,12 @@ int trace_writer_open(const char *path, const struct trace_info *info, struct tr
 	writer = calloc(1, sizeof(*writer));
 	if (!writer)
 		return no_memory(err, path);
-	writer->events = malloc(TRACE_BLOCK_EVENTS * sizeof(*writer->events));
+	writer->format = format_for(path);
+	if (!writer->format->room)
+		writer->buffer = malloc(TRACE_BLOCK_EVENTS * sizeof(*writer->buffer));
 	writer->identity = XXH3_createState();
-	if (!writer->events || !writer->identity || copy_info(&writer->info, info)) {
+	if ((!writer->format->room && !writer->buffer) || !writer->identity ||
+	    copy_info(&writer->info, info)) {
 		ret = no_memory(err, path);
 		goto discard;
 	}
@@ -665,14 +675,25 @@ int trace_writer_open(const char *path, const struct trace_info *info, struct tr
 	ret = outfile_open(path, &writer->out, err);
 	if (ret)
 		goto discard;
-	writer->format = format_for(path);
 	ret = writer->format->begin(writer->out, &writer->info, &writer->state, err);
 	if (ret)
 		goto discard;
+	find_room(writer);
 	*result = writer;
 	return 0;
 discard:
 	trace_writer_discard(writer);
+	return ret;
+}
+
+int trace_writer_use_pool(struct trace_writer *writer, struct pool *pool, struct xfd_error *err)
+{
+	int ret = 0;
+
+	if (writer->format->use_pool)
+		ret = writer->format->use_pool(writer->state, pool, err);
+	writer->failed = ret;
+	find_room(writer);
 	return ret;
 }
 
@@ -684,6 +705,7 @@ static int write_block(struct trace_writer *writer, struct xfd_error *err)
 		return 0;
 	hash_events(writer->identity, writer->events, writer->nr_events);
 	ret = writer->format->put(writer->state, writer->events, writer->nr_events, err);
+	find_room(writer);
 	writer->before += writer->nr_events;
 	writer->nr_events = 0;
 	return ret;
@@ -759,6 +781,6 @@ void trace_writer_discard(struct trace_writer *writer)
 	outfile_discard(writer->out);
 	info_release(&writer->info);
 	XXH3_freeState(writer->identity);
-	free(writer->events);
+	free(writer->buffer);
 	free(writer);
 }

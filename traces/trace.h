@@ -58,6 +58,7 @@ struct trace_info {
 	char *provenance;
 };
 
+struct pool;
 struct trace_reader;
 struct trace_writer;
 
@@ -193,6 +194,17 @@ void trace_reader_close(struct trace_reader *reader);
  */
 int trace_writer_open(const char *path, const struct trace_info *info, struct trace_writer **writer,
 		      struct xfd_error *err) __attribute__((warn_unused_result));
+
+/**
+ * trace_writer_use_pool() - Encode blocks on several threads; the bytes are the same.
+ * @writer: nothing was put yet
+ * @pool:   outlives the writer
+ * @err:    filled on failure
+ *
+ * Return: 0 or a negative errno.
+ */
+int trace_writer_use_pool(struct trace_writer *writer, struct pool *pool, struct xfd_error *err)
+	__attribute__((warn_unused_result));
 
 /**
  * trace_writer_put() - Append events.

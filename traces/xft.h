@@ -15,6 +15,7 @@
 #include "traces/infile.h"
 #include "traces/le.h"
 #include "traces/outfile.h"
+#include "traces/pool.h"
 #include "traces/trace.h"
 
 /* The parts of a block. */
@@ -115,6 +116,8 @@ int xft_header_write(struct outfile *out, const struct trace_info *info, uint64_
 /* For struct trace_format. */
 int xft_begin(struct outfile *out, const struct trace_info *info, void **writer,
 	      struct xfd_error *err);
+int xft_use_pool(void *writer, struct pool *pool, struct xfd_error *err);
+struct trace_event *xft_room(void *writer);
 int xft_put(void *writer, const struct trace_event *events, size_t nr, struct xfd_error *err);
 int xft_finish(void *writer, const uint8_t *identity, struct xfd_error *err);
 void xft_end(void *writer);

@@ -96,14 +96,20 @@ uint8_t *xft_pack(const uint16_t *numbers, unsigned int from_bit, size_t nr, uns
 		  uint8_t *dst)
 {
 	for (unsigned int size = 8; size; size /= 2) {
-		size_t each = (nr + 8 / size - 1) / (8 / size);
+		size_t each = (nr + 8 / size - 1) / (8 / size), left = nr;
+		unsigned int mask = (1u << size) - 1;
 
 		if (!(bits & size))
 			continue;
 		memset(dst, 0, each);
-		for (size_t i = 0; i < nr; i++)
-			dst[i % each] |= (uint8_t)((numbers[i] >> from_bit & ((1u << size) - 1))
-						   << i / each * size);
+		for (unsigned int shift = 0; shift < 8; shift += size) {
+			const uint16_t *group = numbers + (nr - left);
+			size_t some = left < each ? left : each;
+
+			for (size_t i = 0; i < some; i++)
+				dst[i] |= (uint8_t)((group[i] >> from_bit & mask) << shift);
+			left -= some;
+		}
 		dst += each;
 		from_bit += size;
 	}
@@ -176,20 +182,44 @@ static uint64_t divisor(const uint64_t *numbers, size_t nr)
 	return gcd ? gcd : 1;
 }
 
+static inline void planes_split(const uint64_t *numbers, size_t nr, unsigned int width,
+				uint8_t *dst)
+{
+	for (size_t i = 0; i < nr; i++)
+		for (unsigned int plane = 0; plane < width; plane++)
+			dst[plane * nr + i] = (uint8_t)(numbers[i] >> 8 * plane);
+}
+
 struct column xft_column_encode(uint64_t *numbers, size_t nr, const uint8_t *start, uint8_t **dst,
 				struct xft_cuts *cuts)
 {
 	struct column column = {.unit = divisor(numbers, nr), .nr = nr, .planes = *dst};
 	uint64_t bits = 0;
 
-	for (size_t i = 0; i < nr; i++) {
+	for (size_t i = 0; column.unit > 1 && i < nr; i++)
 		numbers[i] /= column.unit;
+	for (size_t i = 0; i < nr; i++)
 		bits |= numbers[i];
+	column.width = (xft_bits_for(bits) + 7) / 8;
+	/* Widths as constants, so that each number is loaded once and shifted by constants. */
+	switch (column.width) {
+	case 1:
+		planes_split(numbers, nr, 1, *dst);
+		break;
+	case 2:
+		planes_split(numbers, nr, 2, *dst);
+		break;
+	case 3:
+		planes_split(numbers, nr, 3, *dst);
+		break;
+	case 4:
+		planes_split(numbers, nr, 4, *dst);
+		break;
+	default:
+		planes_split(numbers, nr, column.width, *dst);
 	}
-	for (; bits; bits >>= 8) {
-		for (size_t i = 0; i < nr; i++)
-			*(*dst)++ = (uint8_t)(numbers[i] >> 8 * column.width);
-		column.width++;
+	for (unsigned int plane = 0; plane < column.width; plane++) {
+		*dst += nr;
 		cuts->at[cuts->nr++] = (size_t)(*dst - start);
 	}
 	return column;

@@ -19,8 +19,40 @@ enum {
 };
 
 /*
- * @blocks: what the index will say; 152 bytes for each 65536 events
+ * A block on its way from events to bytes.
+ * @events: where the caller puts them, @nr in the end
  * @cuts:   where the columns of a part end
+ * @digest: goes before @header, @digest_bytes of it, mostly none
+ * @part:   what is to be written behind @header
+ * @entry:  for the index, but for the offset
+ */
+struct encoder {
+	struct pool_job job;
+	const struct trace_info *info;
+	uint64_t seed;
+	uint64_t first_event;
+	size_t nr;
+	struct trace_event events[TRACE_BLOCK_EVENTS];
+	ZSTD_CCtx *zstd;
+	struct xft_cuts cuts;
+	uint64_t numbers[TRACE_BLOCK_EVENTS];
+	struct block_builder builder;
+	struct digest_builder *digests;
+	uint8_t digest[DIGEST_HEADER_BYTES + WHAT_MAX_BYTES];
+	size_t digest_bytes;
+	uint8_t what[WHAT_MAX_BYTES];
+	uint8_t when[WHEN_MAX_BYTES];
+	uint8_t stored[NR_PARTS][WHAT_MAX_BYTES];
+	uint8_t header[BLOCK_HEADER_BYTES];
+	const uint8_t *part[NR_PARTS];
+	size_t part_bytes[NR_PARTS];
+	struct xft_index_entry entry;
+};
+
+/*
+ * @blocks:    what the index will say; 152 bytes for each 65536 events
+ * @nr_events: of all blocks that were put
+ * @encoders:  a ring; of the @nr_put blocks the first @nr_blocks are written
  */
 struct xft_writer {
 	struct outfile *out;
@@ -30,57 +62,113 @@ struct xft_writer {
 	size_t nr_blocks;
 	size_t max_blocks;
 	uint64_t nr_events;
-	ZSTD_CCtx *zstd;
-	struct xft_cuts cuts;
-	uint64_t numbers[TRACE_BLOCK_EVENTS];
-	struct block_builder builder;
-	struct digest_builder *digests;
-	uint8_t digest[DIGEST_HEADER_BYTES + WHAT_MAX_BYTES];
-	uint8_t what[WHAT_MAX_BYTES];
-	uint8_t when[WHEN_MAX_BYTES];
-	uint8_t stored[NR_PARTS][WHAT_MAX_BYTES];
+	struct pool *pool;
+	size_t nr_put;
+	size_t nr_encoders;
+	struct encoder **encoders;
 };
 
 _Static_assert((int)WHEN_MAX_BYTES <= (int)WHAT_MAX_BYTES, "either part fits what it is stored in");
+
+static void encode(void *encoder);
+
+static void encoder_free(struct encoder *e)
+{
+	if (!e)
+		return;
+	ZSTD_freeCCtx(e->zstd);
+	digest_builder_free(e->digests);
+	free(e);
+}
+
+static struct encoder *encoder_new(const struct xft_writer *w)
+{
+	struct encoder *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	e->job = (struct pool_job){.run = encode, .arg = e};
+	e->info = w->info;
+	e->seed = w->seed;
+	e->zstd = ZSTD_createCCtx();
+	e->digests = digest_builder_new();
+	block_builder_init(&e->builder, w->info->tsc_khz);
+	if (e->zstd && e->digests)
+		return e;
+	encoder_free(e);
+	return NULL;
+}
+
+/* More blocks at a time; the first is there from the beginning. */
+static int add_encoders(struct xft_writer *w, size_t nr, struct xfd_error *err)
+{
+	struct encoder **encoders = reallocarray(w->encoders, nr, sizeof(struct encoder *));
+
+	if (!encoders)
+		return xft_no_memory(outfile_name(w->out), err);
+	w->encoders = encoders;
+	for (; w->nr_encoders < nr; w->nr_encoders++) {
+		w->encoders[w->nr_encoders] = encoder_new(w);
+		if (!w->encoders[w->nr_encoders])
+			return xft_no_memory(outfile_name(w->out), err);
+	}
+	return 0;
+}
 
 int xft_begin(struct outfile *out, const struct trace_info *info, void **writer,
 	      struct xfd_error *err)
 {
 	struct xft_writer *w = calloc(1, sizeof(*w));
+	int ret;
 
 	*writer = w;
-	if (w)
-		w->zstd = ZSTD_createCCtx();
-	if (w)
-		w->digests = digest_builder_new();
-	if (!w || !w->zstd || !w->digests)
+	if (!w)
 		return xft_no_memory(outfile_name(out), err);
-	block_builder_init(&w->builder, info->tsc_khz);
 	w->out = out;
 	w->info = info;
-	return xft_header_write(out, info, &w->seed, err);
+	ret = xft_header_write(out, info, &w->seed, err);
+	return ret ? ret : add_encoders(w, 1, err);
+}
+
+int xft_use_pool(void *writer, struct pool *pool, struct xfd_error *err)
+{
+	struct xft_writer *w = writer;
+
+	w->pool = pool;
+	/* One is being filled, one is being written, and nobody waits. */
+	return pool_threads(pool) > 1 ? add_encoders(w, pool_threads(pool) + 2, err) : 0;
+}
+
+struct trace_event *xft_room(void *writer)
+{
+	struct xft_writer *w = writer;
+
+	return w->encoders[w->nr_put % w->nr_encoders]->events;
 }
 
 void xft_end(void *writer)
 {
 	struct xft_writer *w = writer;
 
-	ZSTD_freeCCtx(w->zstd);
-	digest_builder_free(w->digests);
+	for (size_t i = w->nr_blocks; w->pool && i < w->nr_put; i++)
+		pool_wait(w->pool, &w->encoders[i % w->nr_encoders]->job);
+	for (size_t i = 0; i < w->nr_encoders; i++)
+		encoder_free(w->encoders[i]);
+	free(w->encoders);
 	free(w->blocks);
 	free(w);
 }
 
-/* What happened, into w->what. Returns its bytes. */
-static size_t encode_what(struct xft_writer *w, const struct trace_block *block)
+/* What happened, into e->what. Returns its bytes. */
+static size_t encode_what(struct encoder *e, const struct trace_block *block)
 {
 	unsigned int bits = xft_bits_for(block->nr_words - 1),
-		     vcpus = xft_bits_for(w->info->nr_vcpus - 1);
-	uint8_t *p = w->what + WHAT_FIXED_BYTES;
-	uint16_t *numbers = (uint16_t *)w->numbers;
+		     vcpus = xft_bits_for(e->info->nr_vcpus - 1);
+	uint8_t *p = e->what + WHAT_FIXED_BYTES;
+	uint16_t *numbers = (uint16_t *)e->numbers;
 	struct column args;
 
-	w->cuts.nr = 0;
+	e->cuts.nr = 0;
 	for (size_t i = 0; i < block->nr_words; i++, p += WORD_BYTES) {
 		le64_store(p, block->word[i].min);
 		le64_store(p + 8, block->word[i].max);
@@ -88,84 +176,85 @@ static size_t encode_what(struct xft_writer *w, const struct trace_block *block)
 		p[17] = block->word[i].varies ? WORD_VARIES : 0;
 		p[18] = p[19] = 0;
 	}
-	w->cuts.at[w->cuts.nr++] = (size_t)(p - w->what);
+	e->cuts.at[e->cuts.nr++] = (size_t)(p - e->what);
 	for (size_t i = 0; i < block->nr; i++)
 		numbers[i] = block->tags[i];
 	p = xft_pack(numbers, 0, block->nr, bits, p);
-	w->cuts.at[w->cuts.nr++] = (size_t)(p - w->what);
+	e->cuts.at[e->cuts.nr++] = (size_t)(p - e->what);
 	if (block->vcpus)
 		p = xft_pack(block->vcpus, 0, block->nr, vcpus < 8 ? vcpus : 8, p);
 	if (vcpus > 8)
 		p = xft_pack(block->vcpus, 8, block->nr, vcpus - 8, p);
-	w->cuts.at[w->cuts.nr++] = (size_t)(p - w->what);
-	memcpy(w->numbers, block->args, block->nr_args * sizeof(*w->numbers));
-	args = xft_column_encode(w->numbers, block->nr_args, w->what, &p, &w->cuts);
-	memset(w->what, 0, WHAT_FIXED_BYTES);
-	le16_store(w->what, (uint16_t)(block->nr_words - 1));
-	w->what[2] = (uint8_t)bits;
-	w->what[3] = (uint8_t)vcpus;
-	le32_store(w->what + 4, (uint32_t)block->nr_args);
-	w->what[8] = (uint8_t)args.width;
-	le64_store(w->what + 16, args.unit);
-	le64_store(w->what + 24, block->guest_cycles);
-	le64_store(w->what + 32, block->off_cycles);
-	return (size_t)(p - w->what);
+	e->cuts.at[e->cuts.nr++] = (size_t)(p - e->what);
+	memcpy(e->numbers, block->args, block->nr_args * sizeof(*e->numbers));
+	args = xft_column_encode(e->numbers, block->nr_args, e->what, &p, &e->cuts);
+	memset(e->what, 0, WHAT_FIXED_BYTES);
+	le16_store(e->what, (uint16_t)(block->nr_words - 1));
+	e->what[2] = (uint8_t)bits;
+	e->what[3] = (uint8_t)vcpus;
+	le32_store(e->what + 4, (uint32_t)block->nr_args);
+	e->what[8] = (uint8_t)args.width;
+	le64_store(e->what + 16, args.unit);
+	le64_store(e->what + 24, block->guest_cycles);
+	le64_store(e->what + 32, block->off_cycles);
+	return (size_t)(p - e->what);
 }
 
-/* A column of its own, of @nr w->numbers, into w->when. Returns its bytes. */
-static size_t encode_column(struct xft_writer *w, size_t nr)
+/* A column of its own, of @nr e->numbers, into e->when. Returns its bytes. */
+static size_t encode_column(struct encoder *e, size_t nr)
 {
-	uint8_t *p = w->when + WHEN_FIXED_BYTES;
+	uint8_t *p = e->when + WHEN_FIXED_BYTES;
 	struct column column;
 
-	w->cuts.at[0] = WHEN_FIXED_BYTES;
-	w->cuts.nr = 1;
-	column = xft_column_encode(w->numbers, nr, w->when, &p, &w->cuts);
-	memset(w->when, 0, WHEN_FIXED_BYTES);
-	w->when[0] = (uint8_t)column.width;
-	le64_store(w->when + 8, column.unit);
-	return (size_t)(p - w->when);
+	e->cuts.at[0] = WHEN_FIXED_BYTES;
+	e->cuts.nr = 1;
+	column = xft_column_encode(e->numbers, nr, e->when, &p, &e->cuts);
+	memset(e->when, 0, WHEN_FIXED_BYTES);
+	e->when[0] = (uint8_t)column.width;
+	le64_store(e->when + 8, column.unit);
+	return (size_t)(p - e->when);
 }
 
-static size_t encode_when(struct xft_writer *w, const struct trace_event *events, size_t nr)
+static size_t encode_when(struct encoder *e)
 {
-	for (size_t i = 0; i < nr; i++)
-		w->numbers[i] = events[i].delta_cycles;
-	return encode_column(w, nr);
+	for (size_t i = 0; i < e->nr; i++)
+		e->numbers[i] = e->events[i].delta_cycles;
+	return encode_column(e, e->nr);
 }
 
 /* The digest of a block, ready but for the block's size; 0 when there is none. */
-static size_t encode_digest(struct xft_writer *w, const struct trace_block *block)
+static size_t encode_digest(struct encoder *e, const struct trace_block *block)
 {
-	const struct trace_block *digest = digest_build(w->digests, block, w->info->nr_vcpus);
-	uint8_t *header = w->digest, *payload = w->digest + DIGEST_HEADER_BYTES;
+	const struct trace_block *digest = digest_build(e->digests, block, e->info->nr_vcpus);
+	uint8_t *header = e->digest, *payload = e->digest + DIGEST_HEADER_BYTES;
 	size_t size, more;
 
 	if (!digest)
 		return 0;
-	size = encode_what(w, digest);
-	memcpy(payload, w->what, size);
+	size = encode_what(e, digest);
+	memcpy(payload, e->what, size);
 	for (size_t i = 0; i < digest->nr; i++)
-		w->numbers[i] = digest->times[i];
-	more = encode_column(w, digest->nr);
-	memcpy(payload + size, w->when, more);
+		e->numbers[i] = digest->times[i];
+	more = encode_column(e, digest->nr);
+	memcpy(payload + size, e->when, more);
 	size += more;
 	memset(header, 0, DIGEST_HEADER_BYTES);
 	le32_store(header, DIGEST_MAGIC);
 	le32_store(header + 4, (uint32_t)digest->nr);
-	le64_store(header + 8, w->nr_events);
+	le64_store(header + 8, e->first_event);
 	le32_store(header + 16, (uint32_t)block->nr);
 	le32_store(header + 20, (uint32_t)size);
-	le64_store(header + 32, XXH3_64bits_withSeed(payload, size, w->seed));
+	le64_store(header + 32, XXH3_64bits_withSeed(payload, size, e->seed));
 	return DIGEST_HEADER_BYTES + size;
 }
 
-static int write_digest(struct xft_writer *w, size_t size, uint32_t block_bytes,
-			struct xfd_error *err)
+/* Now that the block behind it has a size. */
+static void finish_digest(struct encoder *e)
 {
-	le32_store(w->digest + 24, block_bytes);
-	le64_store(w->digest + 40, XXH3_64bits_withSeed(w->digest, 40, w->seed));
-	return outfile_write(w->out, w->digest, size, err);
+	size_t block_bytes = BLOCK_HEADER_BYTES + e->part_bytes[WHAT] + e->part_bytes[WHEN];
+
+	le32_store(e->digest + 24, (uint32_t)block_bytes);
+	le64_store(e->digest + 40, XXH3_64bits_withSeed(e->digest, 40, e->seed));
 }
 
 /*
@@ -173,26 +262,64 @@ static int write_digest(struct xft_writer *w, size_t size, uint32_t block_bytes,
  * differently to share one table of symbols. Returns the bytes in @stored, 0 when less than
  * one of @worth is saved: not worth the time to decompress it.
  */
-static size_t compress(struct xft_writer *w, const uint8_t *part, size_t size, size_t worth,
+static size_t compress(struct encoder *e, const uint8_t *part, size_t size, size_t worth,
 		       uint8_t *stored)
 {
 	ZSTD_outBuffer out = {stored, size - size / worth - 1, 0};
 	ZSTD_inBuffer in = {part, 0, 0};
 
-	ZSTD_CCtx_reset(w->zstd, ZSTD_reset_session_and_parameters);
-	ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_compressionLevel, ZSTD_LEVEL);
-	ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_minMatch, ZSTD_MIN_MATCH);
-	ZSTD_CCtx_setPledgedSrcSize(w->zstd, size);
-	for (size_t i = 0; i < w->cuts.nr; i++) {
-		bool last = w->cuts.at[i] == size;
+	ZSTD_CCtx_reset(e->zstd, ZSTD_reset_session_and_parameters);
+	ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_compressionLevel, ZSTD_LEVEL);
+	ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_minMatch, ZSTD_MIN_MATCH);
+	ZSTD_CCtx_setPledgedSrcSize(e->zstd, size);
+	for (size_t i = 0; i < e->cuts.nr; i++) {
+		bool last = e->cuts.at[i] == size;
 
-		in.size = w->cuts.at[i];
-		if (ZSTD_compressStream2(w->zstd, &out, &in, last ? ZSTD_e_end : ZSTD_e_flush))
+		in.size = e->cuts.at[i];
+		if (ZSTD_compressStream2(e->zstd, &out, &in, last ? ZSTD_e_end : ZSTD_e_flush))
 			return 0; /* an error, or no room */
 		if (last)
 			break;
 	}
 	return out.pos;
+}
+
+/* A block's bytes, all but where they stand. */
+static void encode(void *encoder)
+{
+	struct encoder *e = encoder;
+	const struct trace_block *block =
+		block_build(&e->builder, e->events, e->nr, e->info->nr_vcpus == 1);
+	uint8_t *header = e->header;
+
+	e->entry = (struct xft_index_entry){
+		.nr_events = (uint32_t)e->nr,
+		.sum_cycles = block->guest_cycles + block->off_cycles,
+	};
+	for (size_t kind = 0; kind < NR_EVENT_KINDS; kind++)
+		e->entry.kind_count[kind] = (uint32_t)block->count[kind];
+	e->digest_bytes = encode_digest(e, block);
+	memset(header, 0, BLOCK_HEADER_BYTES);
+	le32_store(header, BLOCK_MAGIC);
+	le32_store(header + 4, (uint32_t)e->nr);
+	le64_store(header + 8, e->first_event);
+	for (int i = 0; i < NR_PARTS; i++) {
+		const uint8_t *part = i == WHAT ? e->what : e->when;
+		size_t size = i == WHAT ? encode_what(e, block) : encode_when(e);
+		size_t stored =
+			compress(e, part, size, i == WHAT ? WHAT_WORTH : WHEN_WORTH, e->stored[i]);
+
+		e->part[i] = stored ? e->stored[i] : part;
+		e->part_bytes[i] = stored ? stored : size;
+		le32_store(header + 16 + 8 * i, (uint32_t)e->part_bytes[i]);
+		le32_store(header + 20 + 8 * i, (uint32_t)size);
+		le16_store(header + 32 + 2 * i, stored ? CODEC_ZSTD : CODEC_PLAIN);
+		le64_store(header + 40 + 8 * i,
+			   XXH3_64bits_withSeed(e->part[i], e->part_bytes[i], e->seed));
+	}
+	le64_store(header + 56, XXH3_64bits_withSeed(header, 56, e->seed));
+	if (e->digest_bytes)
+		finish_digest(e);
 }
 
 static int remember_block(struct xft_writer *w, const struct xft_index_entry *info,
@@ -211,52 +338,40 @@ static int remember_block(struct xft_writer *w, const struct xft_index_entry *in
 	return 0;
 }
 
+/* The oldest block that is not written yet. */
+static int write_oldest(struct xft_writer *w, struct xfd_error *err)
+{
+	struct encoder *e = w->encoders[w->nr_blocks % w->nr_encoders];
+	int ret;
+
+	if (w->pool)
+		pool_wait(w->pool, &e->job);
+	e->entry.offset = outfile_offset(w->out) + e->digest_bytes;
+	ret = remember_block(w, &e->entry, err);
+	if (!ret && e->digest_bytes)
+		ret = outfile_write(w->out, e->digest, e->digest_bytes, err);
+	if (!ret)
+		ret = outfile_write(w->out, e->header, sizeof(e->header), err);
+	for (int i = 0; i < NR_PARTS && !ret; i++)
+		ret = outfile_write(w->out, e->part[i], e->part_bytes[i], err);
+	return ret;
+}
+
+/* @events are at xft_room(). */
 int xft_put(void *writer, const struct trace_event *events, size_t nr, struct xfd_error *err)
 {
 	struct xft_writer *w = writer;
-	const struct trace_block *block =
-		block_build(&w->builder, events, nr, w->info->nr_vcpus == 1);
-	size_t digest = encode_digest(w, block);
-	struct xft_index_entry info = {
-		.offset = outfile_offset(w->out) + digest,
-		.nr_events = (uint32_t)nr,
-		.sum_cycles = block->guest_cycles + block->off_cycles,
-	};
-	const uint8_t *part[NR_PARTS] = {w->what, w->when};
-	uint8_t header[BLOCK_HEADER_BYTES] = {0};
-	size_t stored[NR_PARTS];
-	int ret;
+	struct encoder *e = w->encoders[w->nr_put++ % w->nr_encoders];
 
-	for (size_t kind = 0; kind < NR_EVENT_KINDS; kind++)
-		info.kind_count[kind] = (uint32_t)block->count[kind];
-	ret = remember_block(w, &info, err);
-	le32_store(header, BLOCK_MAGIC);
-	le32_store(header + 4, (uint32_t)nr);
-	le64_store(header + 8, w->nr_events);
-	for (int i = 0; i < NR_PARTS; i++) {
-		size_t size = i == WHAT ? encode_what(w, block) : encode_when(w, events, nr);
-
-		stored[i] = compress(w, part[i], size, i == WHAT ? WHAT_WORTH : WHEN_WORTH,
-				     w->stored[i]);
-		le32_store(header + 20 + 8 * i, (uint32_t)size);
-		le16_store(header + 32 + 2 * i, stored[i] ? CODEC_ZSTD : CODEC_PLAIN);
-		if (stored[i])
-			part[i] = w->stored[i];
-		else
-			stored[i] = size;
-		le32_store(header + 16 + 8 * i, (uint32_t)stored[i]);
-		le64_store(header + 40 + 8 * i, XXH3_64bits_withSeed(part[i], stored[i], w->seed));
-	}
-	le64_store(header + 56, XXH3_64bits_withSeed(header, 56, w->seed));
+	(void)events;
+	e->nr = nr;
+	e->first_event = w->nr_events;
 	w->nr_events += nr;
-	if (!ret && digest)
-		ret = write_digest(w, digest,
-				   (uint32_t)(sizeof(header) + stored[WHAT] + stored[WHEN]), err);
-	if (!ret)
-		ret = outfile_write(w->out, header, sizeof(header), err);
-	for (int i = 0; i < NR_PARTS && !ret; i++)
-		ret = outfile_write(w->out, part[i], stored[i], err);
-	return ret;
+	if (w->pool)
+		pool_submit(w->pool, &e->job);
+	else
+		encode(e);
+	return w->nr_put - w->nr_blocks == w->nr_encoders ? write_oldest(w, err) : 0;
 }
 
 static int write_index(struct xft_writer *w, struct xfd_error *err)
@@ -284,10 +399,15 @@ static int write_index(struct xft_writer *w, struct xfd_error *err)
 int xft_finish(void *writer, const uint8_t *identity, struct xfd_error *err)
 {
 	struct xft_writer *w = writer;
-	uint64_t index_offset = outfile_offset(w->out);
 	uint8_t trailer[TRAILER_BYTES];
-	int ret = write_index(w, err);
+	uint64_t index_offset;
+	int ret = 0;
 
+	while (w->nr_blocks < w->nr_put && !ret)
+		ret = write_oldest(w, err);
+	index_offset = outfile_offset(w->out);
+	if (!ret)
+		ret = write_index(w, err);
 	if (ret)
 		return ret;
 	le64_store(trailer, index_offset);
