@@ -125,6 +125,16 @@ static int parse_phase(const struct parser *p, json_t *json, struct gen_phase *p
 	return phase->ms ? 0 : REFUSE(p, "a phase wants its length, \"ms\"");
 }
 
+/* An error in a phase says which, counted from 1. */
+static void name_phase(struct xfd_error *err, size_t phase)
+{
+	char text[sizeof(err->text)];
+
+	memcpy(text, err->text, sizeof(text));
+	if (snprintf(err->text, sizeof(err->text), "phase %zu: ", phase) > 0)
+		strncat(err->text, text, sizeof(err->text) - strlen(err->text) - 1);
+}
+
 /* After all numbers are known, which a phase begins from. */
 static int parse_phases(const struct parser *p, json_t *json, struct workload *w)
 {
@@ -140,6 +150,8 @@ static int parse_phases(const struct parser *p, json_t *json, struct workload *w
 	for (; !ret && w->nr_phases < json_array_size(json); w->nr_phases++) {
 		w->phases[w->nr_phases].options = w->options;
 		ret = parse_phase(p, json_array_get(json, w->nr_phases), &w->phases[w->nr_phases]);
+		if (ret && p->err)
+			name_phase(p->err, w->nr_phases + 1);
 	}
 	return ret;
 }

@@ -12,6 +12,19 @@ static int load(const char *text, struct workload **w, struct xfd_error *err)
 	return workload_load(scratch_path("w.json"), w, err);
 }
 
+static size_t count_kind(const char *path, int kind)
+{
+	struct xfd_error err = {0};
+	struct whole *trace = whole_read(path, &err);
+	size_t nr = 0;
+
+	assert_non_null(trace);
+	for (size_t i = 0; i < trace->nr; i++)
+		nr += trace->events[i].kind == (uint32_t)kind;
+	whole_free(trace);
+	return nr;
+}
+
 static void every_builtin_makes_a_trace_that_replays(void **state)
 {
 	const char *name;
@@ -40,11 +53,14 @@ static void every_builtin_makes_a_trace_that_replays(void **state)
 		assert_int_equal(run.ledger.nr_events, 20000);
 		assert_int_equal(strstr(trace.info.provenance, "\"phases\"") != NULL,
 				 w->nr_phases > 0);
+		for (int kind = 0; !strcmp(name, "medley") && kind < NR_EVENT_KINDS; kind++)
+			if (!count_kind(scratch_path("w.xft"), kind))
+				fail_msg("no %s in medley", event_name((enum event_kind)kind));
 		engine_release_run(&run);
 		engine_release_trace(&trace);
 		workload_free(w);
 	}
-	assert_non_null(workload_name_at(6));
+	assert_non_null(workload_name_at(7));
 }
 
 /* Two seconds with 1,000 exits a second, two without any: twice around, 4,000 exits. */
@@ -104,10 +120,14 @@ static void what_nobody_knows_is_refused(void **state)
 		{"{\"name\":\"n\",\"summary\":\"s\",\"basis\":\"b\",\"phases\":[]}",
 		 "phases wants an array of 1 to 64"},
 		{"{\"name\":\"n\",\"summary\":\"s\",\"basis\":\"b\",\"phases\":[{}]}",
-		 "a phase wants its length"},
+		 "phase 1: a phase wants its length"},
 		{"{\"name\":\"n\",\"summary\":\"s\",\"basis\":\"b\",\"phases\":[{\"ms\":1,"
 		 "\"vcpus\":2}]}",
-		 "vcpus cannot change from phase to phase"},
+		 "phase 1: vcpus cannot change from phase to phase"},
+		{"{\"name\":\"n\",\"summary\":\"s\",\"basis\":\"b\",\"phases\":[{\"ms\":1},{\"ms\":"
+		 "1,"
+		 "\"irq_hz\":-7}]}",
+		 "phase 2: irq_hz wants a whole number, not negative"},
 	};
 	struct xfd_error err = {0};
 	struct workload *w;

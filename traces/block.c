@@ -74,16 +74,39 @@ static uint8_t tag_for(struct block_builder *b, const struct trace_event *event)
 	return (uint8_t)(*slot - 1);
 }
 
+/* Where a word that does not vary is remembered; others of the same place push it out. */
+static struct block_recent *recent_of(struct block_builder *b, const struct trace_event *event)
+{
+	const size_t mask = sizeof(b->recent) / sizeof(b->recent[0]) - 1;
+
+	return &b->recent[(event->arg ^ event->arg >> 14 ^ event->kind * 16) & mask];
+}
+
+/* Through the dictionary. */
+static __attribute__((noinline)) uint8_t look_up(struct block_builder *b,
+						 const struct trace_event *event)
+{
+	struct block_recent *recent = recent_of(b, event);
+	uint8_t tag = tag_for(b, event);
+	struct block_word *word = &b->block.word[tag];
+
+	if (!word->varies) {
+		*recent = (struct block_recent){event->arg, event->kind, tag};
+		return tag;
+	}
+	b->args[b->block.nr_args++] = event->arg;
+	word->min = event->arg < word->min ? event->arg : word->min;
+	word->max = event->arg > word->max ? event->arg : word->max;
+	return tag;
+}
+
 const struct trace_block *block_build(struct block_builder *b, const struct trace_event *events,
 				      size_t nr, bool one_vcpu)
 {
-	struct {
-		uint64_t arg;
-		uint8_t tag;
-		bool valid;
-	} last[NR_EVENT_KINDS] = {0};
+	/* Two, because counting what was just counted waits for it. */
+	uint32_t count[2][NR_EVENT_KINDS] = {0};
 	struct trace_block *block = &b->block;
-	uint64_t cycles[2] = {0};
+	uint64_t all_cycles = 0, off_cycles = 0;
 
 	*block = (struct trace_block){
 		.nr = nr,
@@ -93,29 +116,25 @@ const struct trace_block *block_build(struct block_builder *b, const struct trac
 		.args = b->args,
 	};
 	memset(b->slots, 0, sizeof(b->slots));
+	for (size_t i = 0; i < sizeof(b->recent) / sizeof(b->recent[0]); i++)
+		b->recent[i].kind = NR_EVENT_KINDS;
 	for (size_t i = 0; i < nr; i++) {
 		const struct trace_event *event = &events[i];
-		struct block_word *word;
-		uint8_t tag = last[event->kind].tag;
+		const struct block_recent *recent = recent_of(b, event);
+		uint64_t is_off = event->kind == EVENT_wake || event->kind == EVENT_resume;
 
-		if (!last[event->kind].valid || last[event->kind].arg != event->arg)
-			tag = tag_for(b, event);
-		word = &block->word[tag];
-		last[event->kind].arg = event->arg;
-		last[event->kind].tag = tag;
-		last[event->kind].valid = !word->varies;
-		b->tags[i] = tag;
+		if (recent->arg == event->arg && recent->kind == event->kind)
+			b->tags[i] = recent->tag;
+		else
+			b->tags[i] = look_up(b, event);
 		b->vcpus[i] = (uint16_t)event->vcpu;
-		if (word->varies) {
-			b->args[block->nr_args++] = event->arg;
-			word->min = event->arg < word->min ? event->arg : word->min;
-			word->max = event->arg > word->max ? event->arg : word->max;
-		}
-		block->count[event->kind]++;
-		cycles[event->kind == EVENT_wake || event->kind == EVENT_resume] +=
-			event->delta_cycles;
+		count[i & 1][event->kind]++;
+		all_cycles += event->delta_cycles;
+		off_cycles += event->delta_cycles & -is_off;
 	}
-	block->guest_cycles = cycles[0];
-	block->off_cycles = cycles[1];
+	for (int kind = 0; kind < NR_EVENT_KINDS; kind++)
+		block->count[kind] = (uint64_t)count[0][kind] + count[1][kind];
+	block->guest_cycles = all_cycles - off_cycles;
+	block->off_cycles = off_cycles;
 	return block;
 }

@@ -75,6 +75,13 @@ struct trace_block {
 	uint64_t off_cycles;
 };
 
+/* A word that was met lately. */
+struct block_recent {
+	uint64_t arg;
+	uint32_t kind;
+	uint8_t tag;
+};
+
 /**
  * struct block_builder - Memory for a block that is made from events.
  * @block:  the result
@@ -82,6 +89,7 @@ struct trace_block {
  * @vcpus:  for @block
  * @args:   for @block
  * @sleep:  the two bounds of BLOCK_SLEEP_US_* in trace cycles
+ * @recent: words by some bits of kind and argument; kind NR_EVENT_KINDS for none
  * @slots:  open addressing from (kind, argument) to word number + 1
  */
 struct block_builder {
@@ -90,6 +98,7 @@ struct block_builder {
 	uint16_t vcpus[BLOCK_MAX_EVENTS];
 	uint64_t args[BLOCK_MAX_EVENTS + 1];
 	uint64_t sleep[2];
+	struct block_recent recent[256];
 	uint16_t slots[4 * BLOCK_MAX_WORDS];
 };
 

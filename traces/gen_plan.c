@@ -20,7 +20,7 @@ static void weigh(const struct gen_plan *plan, const struct gen_options *o, int 
 		  uint64_t weight[GEN_MAX_CHOICES])
 {
 	gen_wide switches = (gen_wide)o->switch_hz * (PPM - o->idle_ppm);
-	uint64_t plain = o->tasks - plan->least_amx;
+	uint64_t tasks = plan->options->tasks, plain = tasks - plan->least_amx;
 
 	for (int i = 0; i < GEN_MAX_CHOICES; i++)
 		weight[i] = 0;
@@ -35,9 +35,9 @@ static void weigh(const struct gen_plan *plan, const struct gen_options *o, int 
 	weight[ACTION_SPAWN] = (uint64_t)o->spawn_hz * PPM;
 	weight[ACTION_PREEMPT] = (uint64_t)o->preempt_hz * PPM;
 	if (crowd != GEN_DISARMED)
-		weight[ACTION_TO_AMX] = (uint64_t)(switches * plan->most_amx / o->tasks);
+		weight[ACTION_TO_AMX] = (uint64_t)(switches * plan->most_amx / tasks);
 	if (crowd != GEN_ARMED)
-		weight[ACTION_TO_PLAIN] = (uint64_t)(switches * plain / o->tasks);
+		weight[ACTION_TO_PLAIN] = (uint64_t)(switches * plain / tasks);
 }
 
 static bool set_rates(const struct gen_plan *plan, struct gen_rates *rates)
@@ -63,20 +63,22 @@ static bool set_rates(const struct gen_plan *plan, struct gen_rates *rates)
 }
 
 /* Events a second of real time, all vCPUs together, nearly. */
-static uint64_t estimate_hz(const struct gen_options *o)
+static uint64_t estimate_hz(const struct gen_options *whole, const struct gen_options *o)
 {
-	uint64_t amx = o->amx_share_ppm, running = o->vcpus < o->pcpus ? o->vcpus : o->pcpus;
+	uint64_t amx = whole->amx_share_ppm;
+	uint64_t running = whole->vcpus < whole->pcpus ? whole->vcpus : whole->pcpus;
 	uint64_t writes_ppm = 4 * amx * (PPM - amx) / PPM;
 	uint64_t singles = (uint64_t)o->slow_hz + o->irq_hz + o->fastpath_hz + o->userspace_hz +
 			   o->rdxfd_hz + o->tsfault_hz;
-	gen_wide events_ppm = (gen_wide)(singles + 2 * (uint64_t)o->preempt_hz + 2 * o->hz) * PPM;
+	gen_wide events_ppm =
+		(gen_wide)(singles + 2 * (uint64_t)o->preempt_hz + 2 * whole->hz) * PPM;
 	gen_wide off_us = (gen_wide)o->switch_hz * o->idle_ppm / PPM * o->idle_us +
 			  (gen_wide)o->preempt_hz * o->preempt_us;
 
 	events_ppm += (gen_wide)o->switch_hz * (2 * (uint64_t)o->idle_ppm + writes_ppm);
 	events_ppm += (gen_wide)o->spawn_hz * (writes_ppm + 5 * amx);
-	if (o->vcpus > o->pcpus)
-		events_ppm += (gen_wide)2 * PPM * PPM / o->slice_us;
+	if (whole->vcpus > whole->pcpus)
+		events_ppm += (gen_wide)2 * PPM * PPM / whole->slice_us;
 	return (uint64_t)(events_ppm * running / (PPM + off_us));
 }
 
@@ -93,7 +95,7 @@ static uint64_t choose_epoch_cycles(const struct gen_plan *plan)
 
 	for (size_t i = 0; i < plan->nr_phases; i++) {
 		const struct gen_rates *phase = &plan->phases[i];
-		uint64_t hz = estimate_hz(phase->now);
+		uint64_t hz = estimate_hz(o, phase->now);
 
 		sum += (gen_wide)hz * (phase->end - before);
 		before = phase->end;

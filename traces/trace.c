@@ -12,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
+#if defined(__x86_64__) && __has_include(<xxh_x86dispatch.h>)
+#include <xxh_x86dispatch.h> /* the same hash, with the widest vectors that this CPU has */
+#endif
 
 #include "traces/format.h"
 #include "traces/le.h"

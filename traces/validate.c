@@ -131,6 +131,8 @@ static bool explain(const struct event_limits *limits, const struct trace_event 
 	return explain_arg(limits, event, why);
 }
 
+enum { STRIDE = 4 };
+
 /* Without a branch: which kind comes next is what nobody can predict. */
 static bool is_fine(const struct event_limits *limits, const struct trace_event *event)
 {
@@ -144,19 +146,37 @@ static bool is_fine(const struct event_limits *limits, const struct trace_event 
 	       ((kind != EVENT_exit) | limits->is_reason[reason]);
 }
 
+/* Several at a time. The sum cannot wrap: below 2^63 and 4 times 2^61. */
+static bool are_fine(const struct event_limits *limits, const struct trace_event *events, size_t nr,
+		     uint64_t *sum_cycles)
+{
+	bool fine = true;
+
+	for (size_t i = 0; i < nr; i++) {
+		fine &= is_fine(limits, &events[i]);
+		*sum_cycles += events[i].delta_cycles & (2 * TRACE_MAX_DELTA_CYCLES - 1);
+	}
+	return fine & (*sum_cycles <= INT64_MAX);
+}
+
 size_t validate_events(struct event_limits *limits, const struct trace_event *events, size_t nr,
 		       char *why)
 {
 	uint64_t sum_cycles = limits->sum_cycles;
-	size_t i;
+	size_t i = 0;
 
-	/* A sum below 2^63 and a delta of at most 2^60 cannot wrap. */
-	for (i = 0; i < nr && is_fine(limits, &events[i]); i++) {
-		sum_cycles += events[i].delta_cycles;
-		if (sum_cycles > INT64_MAX)
+	while (nr - i >= STRIDE && are_fine(limits, events + i, STRIDE, &sum_cycles)) {
+		limits->sum_cycles = sum_cycles;
+		i += STRIDE;
+	}
+	/* What is left, and those before the first bad one. */
+	for (; i < nr; i++) {
+		if (!is_fine(limits, &events[i]))
+			break;
+		limits->sum_cycles += events[i].delta_cycles;
+		if (limits->sum_cycles > INT64_MAX)
 			break;
 	}
-	limits->sum_cycles = sum_cycles;
 	if (i < nr)
 		explain(limits, &events[i], why);
 	return i;

@@ -9,7 +9,7 @@
 #include "traces/xft_column.h"
 
 enum {
-	ZSTD_LEVEL = 3,
+	ZSTD_LEVEL = 1,
 	/* Shorter matches between nearly random bytes cost more than the bytes, in room and time.
 	 */
 	ZSTD_MIN_MATCH = 7,
