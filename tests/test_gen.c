@@ -2,6 +2,7 @@
 /* Synthetic guests: the same every time, valid, and with the rates that were asked for. */
 #include "tests/trace_files.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
 
@@ -310,7 +311,7 @@ static void the_number_of_events_is_exact(void **state)
 /* Guests whose traces have four epochs each: quiet, shared, moving about, in phases. */
 enum { NR_GUESTS = 4, GUEST_EPOCHS = 4 };
 
-static void make_guest(struct gen_options *options, int guest)
+static uint64_t make_guest(struct gen_options *options, int guest)
 {
 	static struct gen_phase phases[2];
 	struct gen_plan plan = {0};
@@ -344,6 +345,7 @@ static void make_guest(struct gen_options *options, int guest)
 	assert_true(gen_plan_init(&plan, options, UINT64_C(1) << 50));
 	options->duration_ms = plan.epoch_cycles * (2 * GUEST_EPOCHS - 1) / 2 / options->tsc_khz;
 	gen_plan_release(&plan);
+	return plan.epoch_cycles;
 }
 
 static void a_trace_of_several_epochs_is_valid(void **state)
@@ -486,6 +488,22 @@ static void recount(const struct trace_event *events, size_t nr, struct gen_repo
 	}
 }
 
+/* The first event at or after a moment. */
+static size_t event_at(const struct trace_event *events, size_t nr, uint64_t when)
+{
+	static uint64_t time[TRACE_MAX_VCPUS];
+	size_t i;
+
+	memset(time, 0, sizeof(time));
+	for (i = 0; i < nr; i++) {
+		time[events[i].vcpu] += events[i].delta_cycles;
+		if (time[events[i].vcpu] >= when)
+			break;
+	}
+	return i;
+}
+
+/* The end may cut whatever happens at one moment: boot, switches, the end of an epoch. */
 static void the_report_counts_what_was_written(void **state)
 {
 	struct gen_report report, wanted;
@@ -493,22 +511,21 @@ static void the_report_counts_what_was_written(void **state)
 
 	(void)state;
 	for (int guest = 0; guest < NR_GUESTS; guest++) {
+		uint64_t epoch_cycles = make_guest(&options, guest);
 		struct trace_reader *reader;
 		struct trace_event *all;
-		size_t nr, first = 0;
+		size_t nr, seam;
 
-		make_guest(&options, guest);
 		generate(&options, "whole.xft", &report);
 		all = load("whole.xft", &reader, &nr);
-		/* The end may cut whatever happens at one moment: boot, switches, epochs. */
-		for (first = 60000; first < nr && all[first].kind != EVENT_tilerelease; first++)
-			;
+		seam = event_at(all, nr, epoch_cycles);
+		assert_in_range(seam, 30000, nr - 100);
 		options.duration_ms = 0;
-		for (int i = 0; i < 60; i++) {
-			options.events = i < 30   ? (uint64_t)i + 1
-					 : i < 50 ? first + (uint64_t)i - 30
-						  : nr * (uint64_t)(i - 49) / 11;
-			options.threads = i % 2 ? 2 : 1;
+		for (uint32_t i = 0; i < 100; i++) {
+			options.events = i < 30   ? i + 1
+					 : i < 90 ? seam + i - 30
+						  : nr * (i - 89) / 11;
+			options.threads = 1 + i % 2;
 			generate(&options, "some.xft", &report);
 			recount(all, options.events, &wanted);
 			report.preemptions += report.slices;
@@ -516,6 +533,61 @@ static void the_report_counts_what_was_written(void **state)
 			assert_memory_equal(&report, &wanted, sizeof(report));
 		}
 		free(all);
+		trace_reader_close(reader);
+	}
+}
+
+/* Within four and a half standard deviations of a Poisson number, and @extra more. */
+static void assert_rate(uint64_t came, double wanted, double extra)
+{
+	if (fabs((double)came - wanted) > 4.5 * sqrt(wanted) + extra)
+		fail_msg("%" PRIu64 " came, %.0f were wanted", came, wanted);
+}
+
+/* Per second of running, whatever else happens; epochs end only three times. */
+static void rates_hold_across_epochs(void **state)
+{
+	(void)state;
+	for (int guest = 0; guest < 3; guest++) {
+		uint64_t kinds[NR_EVENT_KINDS] = {0}, exits[NR_EXIT_REASONS] = {0}, ran = 0;
+		struct trace_reader *reader;
+		struct gen_options options;
+		struct trace_event *events;
+		struct gen_report report;
+		double seconds, share = 0.25, draws, closing;
+		size_t nr;
+
+		make_guest(&options, guest);
+		generate(&options, "r.xft", &report);
+		events = load("r.xft", &reader, &nr);
+		for (size_t i = 0; i < nr; i++) {
+			kinds[events[i].kind]++;
+			if (events[i].kind == EVENT_exit)
+				exits[events[i].arg]++;
+			if (events[i].kind != EVENT_wake && events[i].kind != EVENT_resume)
+				ran += events[i].delta_cycles;
+		}
+		seconds = (double)ran / (double)options.tsc_khz / 1000;
+		closing = 2 * GUEST_EPOCHS * options.vcpus;
+		assert_rate(exits[EXIT_EXTERNAL_INTERRUPT], options.irq_hz * seconds, 0);
+		assert_rate(exits[EXIT_USERSPACE], options.userspace_hz * seconds, 0);
+		assert_rate(exits[EXIT_EPT_VIOLATION], options.slow_hz / 4 * seconds, 0);
+		/* Ticks are at fixed times: as many as a Poisson process, but less spread. */
+		assert_rate(exits[EXIT_FASTPATH], (options.fastpath_hz + 2 * options.hz) * seconds,
+			    0);
+		assert_rate(kinds[EVENT_rdxfd], options.rdxfd_hz * seconds, 0);
+		assert_rate(kinds[EVENT_tsfault], options.tsfault_hz * seconds, 0);
+		assert_rate(kinds[EVENT_rderr], options.spawn_hz * share * seconds,
+			    options.vcpus * options.tasks);
+		assert_rate(kinds[EVENT_hlt],
+			    options.switch_hz * (double)options.idle_ppm / 1e6 * seconds, 0);
+		assert_rate(report.preemptions, options.preempt_hz * seconds, closing);
+		/* A task is drawn at each switch, for idle when it ends. */
+		draws = options.switch_hz * seconds;
+		if (!options.spawn_hz)
+			assert_rate(report.xfd_writes, 2 * share * (1 - share) * draws,
+				    2 * closing);
+		free(events);
 		trace_reader_close(reader);
 	}
 }
@@ -726,6 +798,7 @@ int main(void)
 		cmocka_unit_test(parts_after_each_other_are_the_whole),
 		cmocka_unit_test(a_longer_trace_begins_with_the_shorter_one),
 		cmocka_unit_test(the_report_counts_what_was_written),
+		cmocka_unit_test(rates_hold_across_epochs),
 		cmocka_unit_test(writes_follow_the_share_of_amx_tasks),
 		cmocka_unit_test(rates_come_out_as_asked),
 		cmocka_unit_test(ticks_alone_come_at_exact_times),
