@@ -50,7 +50,10 @@ struct vcpu {
 	bool booted;
 	bool has_task;
 	struct projection_cpu fpu;
+	uint64_t pad; /* 64 bytes: an index is a shift */
 };
+
+_Static_assert(sizeof(struct vcpu) == 64, "a vCPU is a cache line");
 
 /*
  * Running vCPUs with XFD armed, or those without.
@@ -87,6 +90,8 @@ struct draws {
  * @end:         of the epoch or the trace, what comes first
  * @close:       of the epoch, as @closes says
  * @next_tick:   NEVER while nobody runs
+ * @next_fixed:  the first of @next_tick, @phase_end and @end
+ * @first_timer: of all vCPUs
  * @rates:       of the current phase, which lasts until @phase_end
  * @at:          where the next event goes
  * @room:        make some, or stop, once @at is here
@@ -102,6 +107,8 @@ struct gen_epoch {
 	uint64_t end;
 	uint64_t close;
 	uint64_t next_tick;
+	uint64_t next_fixed;
+	uint64_t first_timer;
 	uint64_t tick;
 	const struct gen_rates *rates;
 	uint64_t phase_end;
@@ -198,9 +205,19 @@ static void set_timer(struct gen_epoch *e, uint32_t v, uint64_t when)
 		heap_place(e, pos, e->heap[child]);
 	}
 	heap_place(e, pos, v);
+	e->first_timer = e->vcpus[e->heap[0]].timer;
 }
 
 /* ---- who runs ---- */
+
+/* The next tick, new phase, or the end. */
+static void set_tick(struct gen_epoch *e, uint64_t when)
+{
+	uint64_t end = e->phase_end < e->end ? e->phase_end : e->end;
+
+	e->next_tick = when;
+	e->next_fixed = when < end ? when : end;
+}
 
 static void draw_next(struct gen_epoch *e, struct crowd *crowd)
 {
@@ -258,16 +275,12 @@ static void find_tick(struct gen_epoch *e)
 {
 	uint64_t hz = e->plan->options->hz, tsc_hz = e->plan->tsc_hz;
 
-	e->next_tick = NEVER;
 	if (!hz)
 		return;
 	e->tick = e->now / tsc_hz * hz + e->now % tsc_hz * hz / tsc_hz + 1;
-	e->next_tick = tick_time(e);
 	/* Both divisions round down: what was found may be now. */
-	if (e->next_tick > e->now)
-		return;
-	e->tick++;
-	e->next_tick = tick_time(e);
+	e->tick += tick_time(e) <= e->now;
+	set_tick(e, tick_time(e));
 }
 
 static void start_running(struct gen_epoch *e, uint32_t v)
@@ -290,7 +303,7 @@ static void stop_running(struct gen_epoch *e, uint32_t v, enum vcpu_state state,
 {
 	e->vcpus[v].state = (uint8_t)state;
 	if (is_alone(e))
-		e->next_tick = NEVER;
+		set_tick(e, NEVER);
 	leave(e, v);
 	set_timer(e, v, timer);
 }
@@ -573,7 +586,7 @@ static bool make_room(struct gen_epoch *e)
 static void step_tick(struct gen_epoch *e)
 {
 	e->tick++;
-	e->next_tick = tick_time(e);
+	set_tick(e, tick_time(e));
 	for (int i = 0; i < 2; i++) {
 		const struct crowd *crowd = &e->crowds[i];
 
@@ -591,6 +604,7 @@ static void step_phase(struct gen_epoch *e)
 	e->phase = (e->phase + 1) % e->plan->nr_phases;
 	set_rates(e, &e->plan->phases[e->phase]);
 	e->phase_end += e->phase ? e->rates->end - before->end : e->rates->end;
+	set_tick(e, e->next_tick);
 }
 
 /* ---- beginning and end ---- */
@@ -614,7 +628,8 @@ static void reset(struct gen_epoch *e, uint64_t index)
 	uint32_t waiting = nr > pcpus ? nr - pcpus : 0;
 	uint64_t turns = e->plan->epoch_cycles / (options->slice_us * options->tsc_khz / 1000 + 1);
 
-	e->next_tick = NEVER;
+	e->first_timer = NEVER;
+	set_tick(e, NEVER);
 	e->crowds[0].nr = e->crowds[1].nr = 0;
 	set_rates(e, &e->plan->phases[e->phase]);
 	for (uint32_t p = 0; p < pcpus; p++)
@@ -676,11 +691,9 @@ static void close_epoch(struct gen_epoch *e)
 /* When something other than an action is due. */
 static uint64_t next_step(const struct gen_epoch *e)
 {
-	uint64_t timer = e->vcpus[e->heap[0]].timer, tick = e->next_tick;
-	uint64_t next = timer < tick ? timer : tick, end = e->end;
+	uint64_t timer = e->first_timer;
 
-	end = e->phase_end < end ? e->phase_end : end;
-	return next < end ? next : end;
+	return timer < e->next_fixed ? timer : e->next_fixed;
 }
 
 /* At one moment timers come first, then ticks, then a new phase, then the end. */
@@ -694,7 +707,7 @@ static void run(struct gen_epoch *e)
 		e->now = random < step ? random : step;
 		if (random < step)
 			step_random(e, crowd);
-		else if (e->vcpus[e->heap[0]].timer == step)
+		else if (e->first_timer == step)
 			step_timer(e, e->heap[0]);
 		else if (e->next_tick == step)
 			step_tick(e);
