@@ -25,9 +25,10 @@
  *         same options make the same trace, bit for bit, on any machine and any number of
  *         threads. A longer trace begins with the shorter one.
  * Parts:  traces/gen_epoch.h says how a trace is cut into epochs that know nothing of each
- *         other, and what that costs: at the end of each every vCPU makes one to five events,
- *         0.03 % of the events of the default guest. A part of a trace is some of its epochs;
- *         it is a trace that starts armed, and all parts after each other are the whole.
+ *         other. What it costs, measured: at the end of an epoch of 67,600 events the default
+ *         guest makes 10 more than it would (0.015 %), the overcommitted one 26 (0.04 %). A
+ *         part of a trace is some of its epochs; it is a trace that starts armed, and all
+ *         parts after each other are the whole.
  */
 #ifndef TRACES_GEN_H
 #define TRACES_GEN_H
