@@ -7,7 +7,7 @@
  * machines. The yardsticks: a loop that only adds up the same records, and a naive
  * interpreter (sim/naive.h) of one policy that must arrive at the same cycles.
  *
- * What limits each row, on a Sapphire Rapids server at some 3 GHz, from profiles and from what
+ * What limits each row, on an Emerald Rapids server at some 3 GHz, from profiles and from what
  * changed when code did; 33 million of 100 million events of `gen`, ns an event:
  *
  *   sum_columns    0.6  the yardstick: 1 byte of tag and 2 of vCPU

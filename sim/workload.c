@@ -128,11 +128,12 @@ static int parse_phase(const struct parser *p, json_t *json, struct gen_phase *p
 /* An error in a phase says which, counted from 1. */
 static void name_phase(struct xfd_error *err, size_t phase)
 {
+	enum { NAME_BYTES = 32 }; /* "phase N: " */
 	char text[sizeof(err->text)];
 
 	memcpy(text, err->text, sizeof(text));
-	if (snprintf(err->text, sizeof(err->text), "phase %zu: ", phase) > 0)
-		strncat(err->text, text, sizeof(err->text) - strlen(err->text) - 1);
+	snprintf(err->text, sizeof(err->text), "phase %zu: %.*s", phase,
+		 (int)sizeof(text) - NAME_BYTES, text);
 }
 
 /* After all numbers are known, which a phase begins from. */
