@@ -106,7 +106,8 @@ with_trace_cmd() {
 		set -- "$@" -A "$cid" --name Guest -e msr:write_msr -f "$xfd" -e sched:sched_switch
 	fi
 	echo "record.sh: recording $seconds s to $out" >&2
-	trace-cmd record -q -b 65536 --cmdlines-size 8192 -o "$out" "$@" sleep "$seconds"
+	trace-cmd record -q -b 65536 --cmdlines-size 8192 -o "$out" "$@" sleep "$seconds" ||
+		die "trace-cmd failed; --tracefs records without it${cid:+, but not pairs}"
 }
 
 with_tracefs() {
