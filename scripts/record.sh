@@ -42,6 +42,10 @@ done
 
 die() { echo "record.sh: $*" >&2; exit 4; }
 
+wants() { echo "record.sh: $*" >&2; exit 2; }
+case $seconds in '' | *[!0-9]*) wants "-t is a whole number of seconds, not '$seconds'" ;; esac
+case $mode$cid in pair | pair*[!0-9]*) wants "a guest's CID is a number, not '$cid'" ;; esac
+
 # system:event, and behind "|" a filter; a kernel that lacks an optional one ("?") goes without.
 xfd='msr==0x1c4 || msr==0x1c5'
 events() {
@@ -112,9 +116,11 @@ with_trace_cmd() {
 
 with_tracefs() {
 	instance=$root/instances/xfdsim.$$
+	(: >"$out") 2>/dev/null || die "cannot write $out"
 	mkdir "$instance" || die "cannot make an instance in $root/instances"
 	trap 'echo 0 >"$instance/tracing_on"; rmdir "$instance"' EXIT
-	trap 'exit 4' INT TERM
+	# Whoever loses patience keeps what was recorded until then.
+	trap : INT TERM
 	echo 0 >"$instance/tracing_on"
 	echo 65536 >"$instance/buffer_size_kb"
 	echo "$1" | while IFS='|' read -r name filter; do
@@ -124,7 +130,7 @@ with_tracefs() {
 	done
 	echo "record.sh: recording $seconds s to $out" >&2
 	echo 1 >"$instance/tracing_on"
-	sleep "$seconds"
+	sleep "$seconds" || :
 	echo 0 >"$instance/tracing_on"
 	cat "$instance/trace" >"$out"
 }

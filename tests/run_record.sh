@@ -94,6 +94,9 @@ refuses() { # STATUS MESSAGE ARGUMENTS
 	check "$*: status" "$status" "$got"
 	grep -q "$message" "$work/err" || check "$*: message" "$message" "$(cat "$work/err")"
 }
+refuses 2 'whole number of seconds' sched -t 1.5
+refuses 2 "CID is a number" pair 3x
+refuses 4 'cannot write' sched --tracefs -o "$work/none/x"
 refuses 4 'a pair needs trace-cmd' pair 3
 
 # With trace-cmd.
@@ -112,6 +115,9 @@ check 'pair, trace-cmd' "$common both.dat $host -A 3 --name Guest -e msr:write_m
 # What it refuses.
 refuses 2 'record.sh host' nonsense
 refuses 2 'record.sh pair' pair
+refuses 2 'whole number of seconds' sched -t 1.5
+refuses 2 "CID is a number" pair 3x
+refuses 4 'cannot write' sched --tracefs -o "$work/none/x"
 refuses 4 'a pair needs trace-cmd' pair 3 --tracefs
 rm -r "$work/fs/events/kvm/kvm_msr"
 refuses 4 'this kernel has no kvm:kvm_msr' host

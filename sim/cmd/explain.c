@@ -54,6 +54,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			cli_usage(state, "which trace?");
 		if (args->run.json)
 			cli_usage(state, "--format chrome is the JSON of a timeline");
+		if (args->around != UINT64_MAX &&
+		    (args->from != UINT64_MAX || args->to != UINT64_MAX))
+			cli_usage(state, "either --around or --from and --to");
+		if (args->context != UINT64_MAX && args->around == UINT64_MAX)
+			cli_usage(state, "--context goes with --around");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -85,10 +90,15 @@ static int find_format(const struct args *args)
 
 static void set_window(struct args *args)
 {
-	if (args->around == UINT64_MAX)
+	if (args->around == UINT64_MAX) {
+		args->from = args->from == UINT64_MAX ? 0 : args->from;
 		return;
+	}
+	if (args->context == UINT64_MAX)
+		args->context = DEFAULT_CONTEXT;
 	args->from = args->around > args->context ? args->around - args->context : 0;
-	args->to = args->around + args->context + 1;
+	args->to = args->context < UINT64_MAX - 1 - args->around ? args->around + args->context + 1
+								 : UINT64_MAX;
 }
 
 int cmd_explain(int argc, char **argv)
@@ -120,7 +130,8 @@ int cmd_explain(int argc, char **argv)
 		       "t.pftrace",
 		.children = children,
 	};
-	struct args args = {.to = UINT64_MAX, .around = UINT64_MAX, .context = DEFAULT_CONTEXT};
+	struct args args = {
+		.from = UINT64_MAX, .to = UINT64_MAX, .around = UINT64_MAX, .context = UINT64_MAX};
 	struct cost_profile *profile = NULL;
 	struct timeline_options timeline;
 	struct timeline_totals totals;
