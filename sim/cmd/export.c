@@ -49,7 +49,12 @@ int cmd_export(int argc, char **argv)
 		       "open: the "
 		       "recording that a host would have made if it had intercepted every access "
 		       "of "
-		       "IA32_XFD in no time. Importing it gives the trace back."
+		       "IA32_XFD in no time. Importing it gives back the guest's accesses, exits, "
+		       "halts and "
+		       "preemptions; what no recording of a host shows is lost: the clock "
+		       "(--tsc-khz of import restores it), AMX use that follows no write, XSETBV's "
+		       "value, the class of the task that preempts, pCPUs that ran nothing. The "
+		       "file says which mode its trace had; text made from it does not."
 		       "\vExample: xfdsim export guest.xft -o guest.dat && trace-cmd report "
 		       "guest.dat",
 	};
