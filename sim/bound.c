@@ -57,26 +57,26 @@ static int find_optimum(const char *path, const struct engine_options *o,
 	return ret;
 }
 
-/* One pass over all lengths of patience, for one number of writes. */
+/* One pass over @nr lengths of patience, for one number of writes. */
 static int try_adaptive(const char *path, const struct engine_options *base, uint32_t writes,
-			const struct cost_profile *profile, struct bound *bound,
-			struct xfd_error *err)
+			const uint32_t *exits, size_t nr, const struct cost_profile *profile,
+			struct bound *bound, struct xfd_error *err)
 {
 	struct engine_options options[NR_EXITS];
 	struct run runs[NR_EXITS];
 	struct engine_trace trace;
 	int ret;
 
-	for (size_t i = 0; i < NR_EXITS; i++) {
+	for (size_t i = 0; i < nr; i++) {
 		options[i] = *base;
 		options[i].policy = policy_find("adaptive");
-		options[i].params = (struct policy_params){writes, try_exits[i]};
+		options[i].params = (struct policy_params){writes, exits[i]};
 		options[i].max_states = 2048;
 	}
-	ret = engine_replay(path, options, NR_EXITS, runs, &trace, NULL, NULL, err);
+	ret = engine_replay(path, options, nr, runs, &trace, NULL, NULL, err);
 	if (ret)
 		return ret;
-	for (size_t i = 0; i < NR_EXITS; i++) {
+	for (size_t i = 0; i < nr; i++) {
 		uint64_t cycles;
 
 		if (!profile_price(profile, PRICE_TYPICAL, runs[i].ledger.step_count, &cycles) &&
@@ -121,8 +121,13 @@ int bound_trace(const char *path, const struct engine_options *options,
 
 	*bound = (struct bound){.adaptive_cycles = UINT64_MAX};
 	ret = find_optimum(path, options, profile, &bound->optimum_cycles, err);
+	/* The caller's own first, so that the best is never worse. */
+	if (!ret)
+		ret = try_adaptive(path, options, options->params.adaptive_writes,
+				   &options->params.adaptive_exits, 1, profile, bound, err);
 	for (size_t i = 0; i < NR_WRITES && !ret; i++)
-		ret = try_adaptive(path, options, try_writes[i], profile, bound, err);
+		ret = try_adaptive(path, options, try_writes[i], try_exits, NR_EXITS, profile,
+				   bound, err);
 	if (!ret)
 		bound->worst_ratio = worst_ratio(profile, &bound->adaptive);
 	return ret;

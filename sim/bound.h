@@ -25,9 +25,9 @@ struct bound {
 };
 
 /**
- * bound_trace() - Read a trace again, five times: for the optimum, and for 32 adaptive policies.
+ * bound_trace() - Read a trace again: for the optimum, and for 33 adaptive policies.
  * @path:    a file; standard input cannot be read twice
- * @options: no failing growths; the policy is not looked at
+ * @options: no failing growths; its adaptive parameters are tried too; the policy is not looked at
  * @profile: prices
  * @bound:   filled
  * @err:     filled on failure

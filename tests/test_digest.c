@@ -206,7 +206,7 @@ static void flipped_bytes_are_noticed_by_those_who_read_them(void **state)
 	xft_reseal(file.data, file.len, &parts);
 	for (size_t at = 0;
 	     at<file.len; at += at> parts.block[0] + 64 && at < parts.block[1] - 2000 ? 997 : 1) {
-		bool passed_over = at >= parts.block[0] && at < parts.block[1];
+		bool passed_over = at >= parts.block[0] + 64 && at < parts.block[1];
 		struct xfd_error err = {0};
 
 		file.data[at] ^= 0x10;
@@ -227,12 +227,14 @@ static void a_digest_that_lies_is_refused(void **state)
 		int add;   /* to the byte there */
 		const char *text;
 	} rows[] = {
-		{4, 1, "does not add up"},      /* entries */
-		{7, 1, "makes no sense"},       /* ... more than there may be */
-		{8, 1, "makes no sense"},       /* events before */
-		{16, 1, "makes no sense"},      /* events */
-		{28, 1, "makes no sense"},      /* reserved */
-		{48 + 2, 1, "does not add up"}, /* bits of a tag */
+		{4, 1, "does not add up"},                       /* entries */
+		{7, 1, "makes no sense"},                        /* ... more than there may be */
+		{8, 1, "makes no sense"},                        /* events before */
+		{16, 1, "makes no sense"},                       /* events */
+		{24, 1, "digest does not agree with its block"}, /* bytes of the block */
+		{28, 1, "makes no sense"},                       /* reserved */
+		{48 + 2, 1, "does not add up"},                  /* bits of a tag */
+		{48 + 16, 1, "impossible columns"},              /* unit of no arguments */
 		{48 + 24, 1, "digest does not agree with its block"}, /* cycles */
 		{48 + 40 + 8, 1, "impossible bounds in word 0"},
 		{48 + 40 + 20 + 16, 1, "digest that does not add up"}, /* a run of another kind */

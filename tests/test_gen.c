@@ -719,8 +719,9 @@ static void what_cannot_be_is_refused_with_a_reason(void **state)
 {
 #define BASE .vcpus = 1, .pcpus = 1, .tasks = 1, .tsc_khz = 1000
 	static const struct bad_options bad[] = {
-		{{BASE}, "either a duration or a number"},
-		{{BASE, .duration_ms = 1, .events = 1}, "either a duration or a number"},
+		{{BASE}, "either a duration (--duration-ms) or a number"},
+		{{BASE, .duration_ms = 1, .events = 1},
+		 "either a duration (--duration-ms) or a number"},
 		{{.vcpus = 2, .pcpus = 1, .tasks = 1, .tsc_khz = 1000, .events = 1}, "time slice"},
 		{{.vcpus = 0, .pcpus = 1, .tasks = 1, .tsc_khz = 1000, .events = 1}, "vcpus"},
 		{{.vcpus = 1, .pcpus = 4097, .tasks = 1, .tsc_khz = 1000, .events = 1}, "pcpus"},

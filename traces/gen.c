@@ -107,7 +107,7 @@ static int check_options(const struct gen_options *o, struct xfd_error *err)
 	if (ret)
 		return ret;
 	if (!o->duration_ms == !o->events)
-		why = "wanted either a duration or a number of events";
+		why = "wanted either a duration (--duration-ms) or a number of events (--events)";
 	else if (o->vcpus > o->pcpus && !o->slice_us)
 		why = "more vCPUs than pCPUs need a time slice, or those that wait never run";
 	else if (o->preempt_hz && !o->preempt_n && !o->preempt_a && !o->preempt_k)

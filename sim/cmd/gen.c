@@ -93,6 +93,13 @@ static void parse_part(struct argp_state *state, const char *arg, struct gen_opt
 	options->part = (uint32_t)cli_number(state, "--part", part, 1, options->parts);
 }
 
+static void drop_duration(struct args *args)
+{
+	args->options.duration_ms = 0;
+	for (size_t i = 0; args->workload && i < args->workload->nr_phases; i++)
+		args->workload->phases[i].options.duration_ms = 0;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct args *args = state->input;
@@ -113,7 +120,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		/* --events replaces the default length; both together are for gen_trace() to
 		 * refuse. */
 		if (!strcmp(n->field, "events") && !args->has_duration)
-			args->options.duration_ms = 0;
+			drop_duration(args);
 		return 0;
 	}
 	switch (key) {

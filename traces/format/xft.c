@@ -388,8 +388,8 @@ static int parse_columns(struct xft_reader *r, uint64_t offset, const uint8_t *r
 	block->guest_cycles = le64_load(raw + 24);
 	block->off_cycles = le64_load(raw + 32);
 	if (block->nr_words > BLOCK_MAX_WORDS || bits > 8 || raw[3] != vcpu_bits ||
-	    args.width > 8 || args.nr > n || !args.unit || le32_load(raw + 9) ||
-	    le16_load(raw + 13) || raw[15])
+	    args.width > 8 || args.nr > n || !args.unit || (!args.width && args.unit != 1) ||
+	    le32_load(raw + 9) || le16_load(raw + 13) || raw[15])
 		return REFUSE_AT(r, err, offset, "block with impossible columns");
 	want = WHAT_FIXED_BYTES + block->nr_words * WORD_BYTES + xft_packed_bytes(n, bits) +
 	       xft_vcpu_bytes(n, vcpu_bits) + args.nr * args.width;
@@ -440,7 +440,8 @@ static bool parse_column(const uint8_t *raw, size_t nr, struct column *column)
 		.unit = le64_load(raw + 8),
 		.planes = raw + WHEN_FIXED_BYTES,
 	};
-	return raw[0] <= 8 && column->unit && !le32_load(raw + 1) && !le16_load(raw + 5) && !raw[7];
+	return raw[0] <= 8 && column->unit && (raw[0] || column->unit == 1) &&
+	       !le32_load(raw + 1) && !le16_load(raw + 5) && !raw[7];
 }
 
 static int parse_when(struct xft_reader *r, const struct block_header *header,
@@ -760,22 +761,49 @@ static int peek_magic(struct xft_reader *r, uint32_t *value, struct xfd_error *e
 	return 0;
 }
 
-/* Pass over the block whose digest was enough. */
+/* The block whose header was read is the one that its digest speaks of. */
+static int check_pair(struct xft_reader *r, struct xfd_error *err)
+{
+	const struct digest_header *digest = &r->digest_header;
+	uint64_t bytes = (uint64_t)BLOCK_HEADER_BYTES + r->header.stored_bytes[WHAT] +
+			 r->header.stored_bytes[WHEN];
+
+	if (r->header.nr_events == digest->nr_events && bytes == digest->block_bytes)
+		return 0;
+	return REFUSE_AT(r, err, digest->offset, "the digest does not agree with its block");
+}
+
+/* Pass over the block whose digest was enough; only its header is looked at. */
 static int skip_pending(struct xft_reader *r, struct xfd_error *err)
 {
-	uint64_t done;
+	struct digest_header *digest = &r->digest_header;
+	uint64_t rest, done = 0;
+	uint32_t magic = 0;
 	int ret;
 
-	if (!r->digest_header.pending)
+	if (!digest->pending)
 		return 0;
-	r->digest_header.pending = false;
-	ret = infile_skip(r->in, r->digest_header.block_bytes, &done, err);
-	if (!ret && done < r->digest_header.block_bytes) {
-		r->nr_blocks--;
-		r->nr_events -= r->digest_header.nr_events;
+	digest->pending = false;
+	r->nr_blocks--;
+	r->nr_events -= digest->nr_events;
+	ret = peek_magic(r, &magic, err);
+	if (!ret && magic != BLOCK_MAGIC)
+		ret = refuse_magic(r, magic, err);
+	if (!ret)
+		ret = read_block_header(r, &r->header, err);
+	if (!ret)
+		ret = check_pair(r, err);
+	if (ret)
+		return ret;
+	rest = digest->block_bytes - BLOCK_HEADER_BYTES;
+	ret = infile_skip(r->in, rest, &done, err);
+	if (!ret && done < rest)
 		ret = refuse_cut(r, ", inside a block", err);
-	}
-	return ret;
+	if (ret)
+		return ret;
+	r->nr_blocks++;
+	r->nr_events += digest->nr_events;
+	return 0;
 }
 
 /* Is there a block, and a digest before it? The footer is read and checked when there is none. */
@@ -812,6 +840,8 @@ static int find_whole(struct xft_reader *r, bool *found, bool *digest, struct xf
 	if (ret || !*found)
 		return ret;
 	ret = load_block(r, err);
+	if (!ret && *digest)
+		ret = check_pair(r, err);
 	if (!ret)
 		note_block(r, r->header.offset, r->block);
 	return ret;
@@ -879,6 +909,8 @@ static int xft_expand(void *reader, struct trace_block *block, struct xfd_error 
 		ret = refuse_magic(r, magic, err);
 	if (!ret)
 		ret = load_block(r, err);
+	if (!ret)
+		ret = check_pair(r, err);
 	if (ret)
 		return ret;
 	if (r->block->nr_events != digest->nr_events ||
