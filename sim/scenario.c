@@ -288,6 +288,7 @@ void scenario_write(FILE *out, const struct scenario_setup *setup, int invariant
 /*
  * @started: the header is over and the machine stands
  * @step:    grain: actions, else events
+ * @dead:    the host is; @mourned: and an `expect dead` has said so
  * @broken:  since the last `expect broken` or `expect holds`
  * @last:    steps of the last line; @total: of all
  */
@@ -295,7 +296,7 @@ struct run_state {
 	struct textfile *text;
 	struct scenario_setup setup;
 	struct world world;
-	bool started, step, dead, failed;
+	bool started, step, dead, mourned, failed;
 	bool start_armed, xcr0_reset;
 	uint64_t tsc_khz;
 	uint64_t fail[8];
@@ -858,8 +859,10 @@ static int expect(struct run_state *s)
 		return expect_broken(s);
 	if (!strcmp(s->word[1], "holds") && s->nr_words == 2)
 		return expect_broken(s);
-	if (!strcmp(s->word[1], "dead") && s->nr_words == 2)
+	if (!strcmp(s->word[1], "dead") && s->nr_words == 2) {
+		s->mourned = s->dead;
 		return s->dead ? 0 : fail(s, "expected the host to be dead, it is alive");
+	}
 	if (!strcmp(s->word[1], "last"))
 		return expect_steps(s, s->last);
 	if (!strcmp(s->word[1], "total"))
@@ -920,6 +923,19 @@ static int run_lines(struct run_state *s)
 	return 0;
 }
 
+/* What happened and no line expected; the file is over. */
+static void fail_the_unexpected(struct run_state *s)
+{
+	char found[SCENARIO_TEXT_LEN];
+
+	if (s->broken) {
+		broken_text(s->broken, found);
+		fail(s, "%.300s was broken, and nothing expected it", found);
+	} else if (s->dead && !s->mourned) {
+		fail(s, "the host took #NM and is dead, and nothing expected it");
+	}
+}
+
 int scenario_run(const char *path, bool *passed, char why[SCENARIO_TEXT_LEN], struct xfd_error *err)
 {
 	struct run_state *s = calloc(1, sizeof(*s));
@@ -936,12 +952,8 @@ int scenario_run(const char *path, bool *passed, char why[SCENARIO_TEXT_LEN], st
 	ret = textfile_open(path, &s->text, err);
 	if (!ret)
 		ret = run_lines(s);
-	if (!ret && !s->failed && s->broken) {
-		char found[SCENARIO_TEXT_LEN];
-
-		broken_text(s->broken, found);
-		fail(s, "%.300s was broken, and nothing expected it", found);
-	}
+	if (!ret && !s->failed)
+		fail_the_unexpected(s);
 	if (!ret && !s->failed && !s->started)
 		ret = refuse(s, "nothing happens and nothing is expected");
 	*passed = !ret && !s->failed;
