@@ -640,11 +640,27 @@ static int run_event(struct run_state *s)
 	return 0;
 }
 
+/* XSTATE_BV[18] is a bit; all others are values of an MSR. Nothing else is taken for either. */
+static int value_argument(struct run_state *s, struct action *action, const char *word)
+{
+	bool bit = action->kind == ACTION_set_xsave;
+	bool any = action_info(action->kind)->arg == ACTION_ARG_XFD;
+	uint64_t set = bit ? 1 : XFEATURE_MASK_XTILE_DATA, value;
+
+	if (parse_number(word, &value) &&
+	    (!value || value == set || (any && value == XFEATURE_MASK_XTILE_CFG))) {
+		action->arg = !value ? 0 : value == set ? 1 : 2;
+		return 0;
+	}
+	return refuse(s, "%s wants 0 or %s%s, found \"%.40s\"", s->word[1], bit ? "1" : "0x40000",
+		      any ? ", or 0x20000 (illegal)" : "", word);
+}
+
 static int action_argument(struct run_state *s, struct action *action, const char *word)
 {
 	const struct action_info *info = action_info(action->kind);
-	uint32_t thread;
 	uint64_t value;
+	uint32_t thread;
 
 	if ((info->arg == ACTION_ARG_NONE) != !word)
 		return refuse(s, "%s takes %s argument", s->word[1],
@@ -654,14 +670,7 @@ static int action_argument(struct run_state *s, struct action *action, const cha
 		return 0;
 	case ACTION_ARG_BIT:
 	case ACTION_ARG_XFD:
-		if (!parse_number(word, &value) ||
-		    (value > 1 && value != XFEATURE_MASK_XTILE_DATA &&
-		     (info->arg == ACTION_ARG_BIT || value != XFEATURE_MASK_XTILE_CFG)))
-			return refuse(s, "%s wants 0 or 0x40000%s, found \"%.40s\"", s->word[1],
-				      info->arg == ACTION_ARG_XFD ? ", or 0x20000 (illegal)" : "",
-				      word);
-		action->arg = !value ? 0 : value == XFEATURE_MASK_XTILE_CFG ? 2 : 1;
-		return 0;
+		return value_argument(s, action, word);
 	case ACTION_ARG_ORDER:
 		action->arg = !strcmp(word, "msrs-first");
 		if (!action->arg && strcmp(word, "xsave-first"))
