@@ -484,6 +484,8 @@ static int directive(struct run_state *s)
 		if (!config->machine.policy)
 			return refuse_name(s, "policy", arg, policy_name_at);
 	} else if (!strcmp(name, "inject")) {
+		if (s->setup.nr_bugs == SCENARIO_MAX_BUGS)
+			return refuse(s, "at most %d bugs", SCENARIO_MAX_BUGS);
 		if (scenario_plant(&s->setup, arg))
 			return refuse_name(s, "bug", arg, bug_name_at);
 	} else if (!strcmp(name, "vcpus") || !strcmp(name, "pcpus")) {

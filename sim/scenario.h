@@ -36,7 +36,7 @@ struct scenario_setup {
 void scenario_setup_init(struct scenario_setup *setup, const struct kernel *kernel,
 			 const struct xfd_policy *policy);
 
-/** scenario_plant() - Plant a bug. Return: 0, or -1 when there is none of that name. */
+/** scenario_plant() - Plant a bug. Return: 0, or -1: none of that name, or one too many. */
 int scenario_plant(struct scenario_setup *setup, const char *bug);
 
 /**
