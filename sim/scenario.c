@@ -289,6 +289,7 @@ void scenario_write(FILE *out, const struct scenario_setup *setup, int invariant
  * @started: the header is over and the machine stands
  * @step:    grain: actions, else events
  * @dead:    the host is; @mourned: and an `expect dead` has said so
+ * @only:    by grain (0 event, 1 step), the first directive that only it knows; line 0: none
  * @broken:  since the last `expect broken` or `expect holds`
  * @last:    steps of the last line; @total: of all
  */
@@ -298,6 +299,10 @@ struct run_state {
 	struct world world;
 	bool started, step, dead, mourned, failed;
 	bool start_armed, xcr0_reset;
+	struct {
+		char name[16];
+		uint64_t line;
+	} only[2];
 	uint64_t tsc_khz;
 	uint64_t fail[8];
 	size_t nr_fail;
@@ -468,6 +473,14 @@ static int set_kernel(struct run_state *s, const char *name)
 	return 0;
 }
 
+static void note_only(struct run_state *s, bool step)
+{
+	if (s->only[step].line)
+		return;
+	snprintf(s->only[step].name, sizeof(s->only[step].name), "%s", s->word[0]);
+	s->only[step].line = textfile_line(s->text);
+}
+
 static int directive(struct run_state *s)
 {
 	struct world_config *config = &s->setup.config;
@@ -505,10 +518,12 @@ static int directive(struct run_state *s)
 			ret = refuse(s, "grain is step or event, not \"%.40s\"", arg);
 	} else if (!strcmp(name, "tsc-khz")) {
 		ret = want_number(s, name, arg, 100000000, &s->tsc_khz);
+		note_only(s, false);
 	} else if (!strcmp(name, "start")) {
 		s->start_armed = !strcmp(arg, "armed");
 		if (!s->start_armed)
 			ret = refuse(s, "start is followed by armed");
+		note_only(s, false);
 	} else if (!strcmp(name, "adaptive-exits")) {
 		ret = want_number(s, name, arg, 255, &value);
 		config->machine.params.adaptive_exits = (uint32_t)value;
@@ -516,20 +531,28 @@ static int directive(struct run_state *s)
 		if (strcmp(arg, "reset"))
 			ret = refuse(s, "xcr0 is followed by reset");
 		config->kinds |= 1u << ACTION_xsetbv;
+		note_only(s, true);
 	} else {
 		ret = want_number(s, name, arg, UINT32_MAX, &value);
 		if (!ret && s->nr_fail == sizeof(s->fail) / sizeof(s->fail[0]))
 			ret = refuse(s, "too many failing growths");
 		if (!ret)
 			s->fail[s->nr_fail++] = value;
+		note_only(s, false);
 	}
 	return ret;
 }
 
-static void start(struct run_state *s)
+static int start(struct run_state *s)
 {
 	struct world_config *config = &s->setup.config;
 	struct machine_config *m = &config->machine;
+
+	if (s->only[!s->step].line)
+		return xfd_error_set(
+			s->err, XFD_ERROR_INPUT, textfile_name(s->text), s->only[!s->step].line, -1,
+			"%s is for grain %s, and this is grain %s", s->only[!s->step].name,
+			s->step ? "event" : "step", s->step ? "step" : "event");
 
 	s->started = true;
 	m->halt_poll_cycles = s->tsc_khz / 5;     /* 200 us */
@@ -538,9 +561,9 @@ static void start(struct run_state *s)
 	m->fail_growths = s->fail;
 	m->nr_fail_growths = s->nr_fail;
 	world_init(&s->world, config);
-	if (s->step)
-		return;
-	machine_init(&s->world.machine, m, NULL);
+	if (!s->step)
+		machine_init(&s->world.machine, m, NULL);
+	return 0;
 }
 
 static void count_steps(struct run_state *s, const struct step_log *log)
@@ -888,10 +911,14 @@ static int expect(struct run_state *s)
 
 static int run_line(struct run_state *s)
 {
+	int ret = 0;
+
 	if (!s->started && is_directive(s->word[0]))
 		return directive(s);
 	if (!s->started && !strcmp(s->word[0], "expect"))
-		start(s);
+		ret = start(s);
+	if (ret)
+		return ret;
 	if (!strcmp(s->word[0], "expect"))
 		return expect(s);
 	if (s->started && is_directive(s->word[0]))
@@ -899,7 +926,9 @@ static int run_line(struct run_state *s)
 	if (!s->started && s->step && s->word[0][0] != 'v' && s->word[0][0] != 'p')
 		return refuse_name(s, "directive", s->word[0], directive_at);
 	if (!s->started)
-		start(s);
+		ret = start(s);
+	if (ret)
+		return ret;
 	if (s->dead)
 		return refuse(s, "the host is dead; nothing happens any more");
 	memset(s->last, 0, sizeof(s->last));
