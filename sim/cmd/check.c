@@ -193,6 +193,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		config->symmetry = false;
 		return 0;
 	case OPT_SCENARIOS:
+		if (!*arg)
+			cli_usage(state, "--scenarios wants a folder, found an empty name");
 		args->scenarios = arg;
 		return 0;
 	case OPT_LIST_BUGS:
@@ -397,6 +399,24 @@ static int write_scenario(const struct args *args, int invariant, const struct e
 	return ret;
 }
 
+/* Before the exploration, which may take minutes. */
+static int make_folder(const char *path, struct xfd_error *err)
+{
+	struct stat st;
+
+	if (!mkdir(path, 0777))
+		return 0;
+	if (errno != EEXIST)
+		return xfd_error_set(err, XFD_ERROR_SYSTEM, path, 0, -1,
+				     "cannot make the folder: %s", strerror(errno));
+	if (stat(path, &st) || !S_ISDIR(st.st_mode))
+		return xfd_error_set(err, XFD_ERROR_SYSTEM, path, 0, -1, "is no folder");
+	if (access(path, W_OK | X_OK))
+		return xfd_error_set(err, XFD_ERROR_SYSTEM, path, 0, -1,
+				     "cannot write to the folder: %s", strerror(errno));
+	return 0;
+}
+
 static int write_scenarios(const struct args *args, const struct explore_result *r,
 			   struct xfd_error *err)
 {
@@ -404,9 +424,6 @@ static int write_scenarios(const struct args *args, const struct explore_result 
 
 	if (!args->scenarios)
 		return 0;
-	if (mkdir(args->scenarios, 0777) && errno != EEXIST)
-		return xfd_error_set(err, XFD_ERROR_SYSTEM, args->scenarios, 0, -1,
-				     "cannot make the folder: %s", strerror(errno));
 	for (int i = 0; i < NR_INVARIANTS && !ret; i++)
 		if (r->violations[i].found)
 			ret = write_scenario(args, i, &r->violations[i], err);
@@ -480,8 +497,8 @@ static int check(const struct args *args)
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	if (!result)
 		xfd_error_set(&err, XFD_ERROR_SYSTEM, NULL, 0, -1, "out of memory");
-	if (!result || explore(&args->options, result, progress, &begin, &err) ||
-	    write_scenarios(args, result, &err)) {
+	if (!result || (args->scenarios && make_folder(args->scenarios, &err)) ||
+	    explore(&args->options, result, progress, &begin, &err)) {
 		cli_progress_end();
 		free(result);
 		return cli_fail(&err);
@@ -495,6 +512,8 @@ static int check(const struct args *args)
 			print_text(out.text, args, result);
 		status = cli_output_close(&out, NULL, verdict(result));
 	}
+	if (write_scenarios(args, result, &err))
+		status = cli_fail(&err);
 	free(result);
 	return status;
 }
