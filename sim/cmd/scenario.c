@@ -31,6 +31,28 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
+/* Return: the exit status that this file alone would give; one that cannot be run stops no other.
+ */
+static int run(const char *file, bool json, FILE *out, json_t *results)
+{
+	char why[SCENARIO_TEXT_LEN], line[1024];
+	struct xfd_error err = {0};
+	bool passed;
+
+	if (scenario_run(file, &passed, why, &err)) {
+		json_array_append_new(
+			results, json_pack("{ss sb ss}", "file", file, "passed", false, "error",
+					   xfd_error_format(&err, line, sizeof(line))));
+		return cli_fail(&err);
+	}
+	json_array_append_new(results,
+			      json_pack("{ss sb ss}", "file", file, "passed", passed, "why", why));
+	if (!json)
+		fprintf(out, "%s %s%s%s\n", passed ? "PASS" : "FAIL", file, passed ? "" : ": ",
+			why);
+	return passed ? XFDSIM_OK : XFDSIM_NO;
+}
+
 int cmd_scenario(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
@@ -45,39 +67,26 @@ int cmd_scenario(int argc, char **argv)
 		       "say of "
 		       "each whether every expectation was met. The language is documented in "
 		       "tests/scenarios/README.md; 'xfdsim check' writes its counterexamples in it."
-		       "\vExit status: 0 all passed, 1 one failed.",
+		       "\vExit status: 0 all passed, 1 one failed, 3 one is malformed; the others "
+		       "run.",
 	};
-	json_t *results = json_array();
 	struct args args = {0};
+	json_t *results;
 	struct cli_output out;
-	int status, nr_failed = 0;
+	int status, worst = XFDSIM_OK;
 
 	cli_parse(&argp, argc, argv, &args);
 	status = cli_output_open(&out);
-	for (int i = 0; i < args.nr && !status; i++) {
-		char why[SCENARIO_TEXT_LEN];
-		struct xfd_error err = {0};
-		bool passed;
-
-		if (scenario_run(args.files[i], &passed, why, &err)) {
-			json_decref(results);
-			cli_output_close(&out, NULL, XFDSIM_OK);
-			return cli_fail(&err);
-		}
-		nr_failed += !passed;
-		json_array_append_new(results, json_pack("{ss sb ss}", "file", args.files[i],
-							 "passed", passed, "why", why));
-		if (!args.json)
-			fprintf(out.text, "%s %s%s%s\n", passed ? "PASS" : "FAIL", args.files[i],
-				passed ? "" : ": ", why);
-	}
-	if (status) {
-		json_decref(results);
+	if (status)
 		return status;
+	results = json_array();
+	for (int i = 0; i < args.nr; i++) {
+		status = run(args.files[i], args.json, out.text, results);
+		worst = status > worst ? status : worst;
 	}
 	if (args.json)
 		cli_output_json(&out, results);
 	else
 		json_decref(results);
-	return cli_output_close(&out, NULL, nr_failed ? XFDSIM_NO : XFDSIM_OK);
+	return cli_output_close(&out, NULL, worst);
 }
