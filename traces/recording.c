@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "traces/cursor.h"
@@ -123,7 +124,27 @@ static int start(struct textfile *text, struct recording **recordingp, struct xf
 	return 0;
 }
 
-/* The binary format that this file begins with; NULL for text, also when it cannot be read. */
+static const struct recording_format *format_of_magic(const uint8_t *head, size_t len)
+{
+	for (size_t i = 0; i < NR_FORMATS; i++)
+		if (formats[i]->magic && len >= formats[i]->magic_len &&
+		    !memcmp(head, formats[i]->magic, formats[i]->magic_len))
+			return formats[i];
+	return NULL;
+}
+
+/* A pipe gives its bytes once, under whatever name; a FIFO cannot even be opened twice. */
+static bool can_open_again(const char *path)
+{
+	struct stat st;
+
+	return strcmp(path, "-") && !stat(path, &st) && S_ISREG(st.st_mode);
+}
+
+/*
+ * The binary format that this file begins with; NULL for text, when it cannot be read, and for
+ * all that cannot be opened again.
+ */
 static const struct recording_format *binary_format(const char *path)
 {
 	const struct recording_format *found = NULL;
@@ -132,13 +153,10 @@ static const struct recording_format *binary_format(const char *path)
 	struct infile *in;
 	size_t len;
 
-	if (!strcmp(path, "-") || infile_open(path, &in, &ignored))
+	if (!can_open_again(path) || infile_open(path, &in, &ignored))
 		return NULL;
 	if (!infile_peek(in, MAGIC_BYTES, &head, &len, &ignored))
-		for (size_t i = 0; i < NR_FORMATS; i++)
-			if (formats[i]->magic && len >= formats[i]->magic_len &&
-			    !memcmp(head, formats[i]->magic, formats[i]->magic_len))
-				found = formats[i];
+		found = format_of_magic(head, len);
 	infile_close(in);
 	return found;
 }
@@ -173,6 +191,12 @@ int recording_open_many(const char *const *paths, size_t nr, struct recording **
 		return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1,
 				     "wanted at most %d files for one recording",
 				     RECORDING_MAX_SOURCES);
+	for (size_t i = 0; nr > 1 && i < nr; i++)
+		if (!can_open_again(paths[i]) &&
+		    (!strcmp(paths[i], "-") || !access(paths[i], R_OK)))
+			return xfd_error_set(err, XFD_ERROR_INPUT, paths[i], 0, -1,
+					     "wanted a file: of several recordings none can come "
+					     "from a pipe");
 	for (size_t i = 1; i < nr; i++)
 		if (!format || binary_format(paths[i]) != format)
 			return xfd_error_set(
@@ -184,8 +208,8 @@ int recording_open_many(const char *const *paths, size_t nr, struct recording **
 		      : recording_open(paths[0], recording, err);
 }
 
-/* Binary formats want to seek: standard input goes to a file without a name first. */
-static int open_stdin_binary(struct infile *in, const struct recording_format *format,
+/* Binary formats want to seek: a pipe goes to a file without a name first. */
+static int open_piped_binary(struct infile *in, const struct recording_format *format,
 			     struct recording **recording, struct xfd_error *err)
 {
 	const char *dir = getenv("TMPDIR");
@@ -226,13 +250,11 @@ int recording_open(const char *path, struct recording **recording, struct xfd_er
 	if (ret)
 		return ret;
 	ret = infile_peek(in, MAGIC_BYTES, &head, &len, err);
-	for (size_t i = 0; !ret && i < NR_FORMATS; i++)
-		if (formats[i]->magic && len >= formats[i]->magic_len &&
-		    !memcmp(head, formats[i]->magic, formats[i]->magic_len))
-			format = formats[i];
+	if (!ret)
+		format = format_of_magic(head, len);
 	if (ret || format) {
 		if (!ret)
-			ret = open_stdin_binary(in, format, recording, err);
+			ret = open_piped_binary(in, format, recording, err);
 		infile_close(in);
 		return ret;
 	}
