@@ -157,24 +157,32 @@ static inline void fixture_close(struct fixture *f)
 	assert_int_equal(datfile_commit(f->dat, &f->err), 0);
 }
 
-static inline void put_exit(struct fixture *f, uint32_t cpu, uint64_t t, uint32_t pid,
-			    uint32_t vcpu, uint32_t reason, uint64_t info1, uint32_t intr_info)
+/* @isa: 1 is VMX, 2 is SVM. */
+static inline void put_exit_of(struct fixture *f, uint32_t isa, uint32_t cpu, uint64_t t,
+			       uint32_t pid, uint32_t vcpu, uint32_t reason, uint64_t info1,
+			       uint32_t intr_info)
 {
 	const struct datfile_value new[] = {{reason, 0},
 					    {0xffffffff810a3f54, 0},
-					    {1, 0},
+					    {isa, 0},
 					    {info1, 0},
 					    {f->layout->has_intr_info ? 0 : intr_info, 0},
 					    {intr_info, 0},
 					    {0, 0},
 					    {vcpu, 0},
 					    {4, 0}};
-	const struct datfile_value old[] = {{reason, 0}, {0xffffffff810a3f54, 0}, {1, 0},
+	const struct datfile_value old[] = {{reason, 0}, {0xffffffff810a3f54, 0}, {isa, 0},
 					    {info1, 0},  {intr_info, 0},          {vcpu, 0}};
 
 	assert_int_equal(datfile_put(f->dat, cpu, t, pid, f->exit,
 				     f->layout->exit == exit_fields_5_4 ? old : new, &f->err),
 			 0);
+}
+
+static inline void put_exit(struct fixture *f, uint32_t cpu, uint64_t t, uint32_t pid,
+			    uint32_t vcpu, uint32_t reason, uint64_t info1, uint32_t intr_info)
+{
+	put_exit_of(f, 1, cpu, t, pid, vcpu, reason, info1, intr_info);
 }
 
 static inline void put_entry(struct fixture *f, uint32_t cpu, uint64_t t, uint32_t pid,

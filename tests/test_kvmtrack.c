@@ -511,6 +511,68 @@ static void what_cannot_be_measured_is_refused(void **state)
 	assert_int_equal(report.recording.by_kind[SCHED_EVENT_KVM_FOREIGN], 1);
 }
 
+/* An AMD host: entries as those of Intel, exits of SVM (NPF), and perhaps who ran. */
+static void write_amd(const char *path, const struct layout *layout, unsigned int nr_first_entries,
+		      bool switches)
+{
+	struct fixture f;
+	uint64_t t = 1000000000000;
+
+	fixture_open(&f, path, layout, "local");
+	for (unsigned int i = 0; i < nr_first_entries; i++)
+		put_entry(&f, 0, t += 100, 4242, 0, false);
+	for (int i = 0; i < 5; i++) {
+		put_entry(&f, 0, t += 1000, 4242, 0, false);
+		put_exit_of(&f, 2, 0, t += 1000, 4242, 0, 0x400, 0, 0);
+		if (!switches)
+			continue;
+		put_switch(&f, 0, t += 1000, 4242, "qemu", 1, 77, "amx");
+		put_switch(&f, 0, t += 1000, 77, "amx", 1, 4242, "qemu");
+	}
+	fixture_close(&f);
+}
+
+static void entries_of_amd_measure_nothing(void **state)
+{
+	const unsigned int entries[] = {0, IMPORT_LOOKAHEAD + 1};
+	const struct import_options measured = {.mode = IMPORT_MEASURED};
+	struct import_report report;
+	struct xfd_error err = {0};
+	char path[300];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s", scratch_path("amd.dat"));
+	for (size_t i = 0; i < NR_LAYOUTS; i++) {
+		const unsigned int first = entries[i == 2];
+
+		print_message("kernel %s\n", layouts[i].release);
+		remove(scratch_path("out.xfs"));
+		write_amd(path, &layouts[i], first, false);
+		err = (struct xfd_error){0};
+		assert_true(import_file(path, NULL, &report, &err) < 0);
+		assert_error(&err, XFD_ERROR_INPUT, "(arm64 or AMD), and it has no sched_switch");
+		assert_int_not_equal(access(scratch_path("out.xfs"), F_OK), 0);
+
+		write_amd(path, &layouts[i], first, true);
+		err = (struct xfd_error){0};
+		assert_int_equal(import_file(path, NULL, &report, &err), 0);
+		assert_int_equal(report.mode, IMPORT_PROJECTED);
+		assert_false(report.host);
+		assert_int_equal(report.recording.switches, 10);
+		assert_int_equal(report.recording.by_kind[SCHED_EVENT_KVM_FOREIGN], 5);
+		assert_true(import_file(path, &measured, &report, &err) < 0);
+		assert_error(&err, XFD_ERROR_INPUT, "arm64 or AMD");
+		/* What can be read once only, and told too late. */
+		if (!first)
+			continue;
+		err = (struct xfd_error){0};
+		assert_non_null(freopen(path, "r", stdin));
+		assert_true(import_file("-", NULL, &report, &err) < 0);
+		assert_error(&err, XFD_ERROR_INPUT,
+			     "its schedule can be used with --mode projected");
+	}
+}
+
 static void a_mode_can_be_chosen(void **state)
 {
 	static const char text[] =
@@ -631,6 +693,7 @@ int main(void)
 		cmocka_unit_test(a_guest_that_tells_its_writes_is_measured),
 		cmocka_unit_test(recorded_restores_replace_the_projection),
 		cmocka_unit_test(what_cannot_be_measured_is_refused),
+		cmocka_unit_test(entries_of_amd_measure_nothing),
 		cmocka_unit_test(a_mode_can_be_chosen),
 		cmocka_unit_test(an_export_comes_back_as_it_was),
 		cmocka_unit_test(an_export_opens_in_trace_cmd),

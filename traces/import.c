@@ -52,7 +52,8 @@ struct import_cpu {
 
 /* What a recording holds that decides how it is imported. */
 struct evidence {
-	uint64_t kvm;
+	uint64_t exits;
+	uint64_t entries;
 	uint64_t foreign;
 	uint64_t xfd_writes;
 	uint64_t amx_buffers;
@@ -337,30 +338,34 @@ static int take_msr(struct import *import, const struct sched_event *event, stru
 	return use(import, event, &out, err);
 }
 
-static bool is_host_event(const struct sched_event *event)
+/* The entries of AMD look like those of Intel, its exits do not. */
+static bool shows_host(const struct evidence *e)
 {
-	return !event->source &&
-	       (event->kind == SCHED_EVENT_KVM_ENTRY || event->kind == SCHED_EVENT_KVM_EXIT);
+	return e->exits || (e->entries && !e->foreign);
 }
 
 static void note_evidence(struct evidence *e, const struct sched_event *event)
 {
-	e->kvm += is_host_event(event);
+	e->exits += !event->source && event->kind == SCHED_EVENT_KVM_EXIT;
+	e->entries += !event->source && event->kind == SCHED_EVENT_KVM_ENTRY;
 	e->foreign += event->kind == SCHED_EVENT_KVM_FOREIGN;
 	e->xfd_writes += event->kind == SCHED_EVENT_MSR_WRITE && event->msr == MSR_IA32_XFD;
 	e->amx_buffers += event->kind == SCHED_EVENT_FPU_ACTIVATED && event->amx_buffer;
 }
 
-/* Does this event allow a better mode than the beginning did? */
+/* Does this event allow a better mode than the beginning did, or say that it was no Intel? */
 static bool is_better(const struct import *import, const struct sched_event *event)
 {
 	enum import_mode asked = import->options->mode, mode = import->report->mode;
-	struct evidence e = {0};
+	struct evidence e = {.foreign = import->evidence->foreign};
 
 	if (asked == IMPORT_RESTORED || asked == IMPORT_PROJECTED)
 		return false;
+	if (import->track)
+		return event->kind == SCHED_EVENT_KVM_FOREIGN && !import->evidence->foreign &&
+		       !import->evidence->exits;
 	note_evidence(&e, event);
-	return e.kvm || (e.xfd_writes && mode != IMPORT_MEASURED) ||
+	return shows_host(&e) || (e.xfd_writes && mode != IMPORT_MEASURED) ||
 	       (e.amx_buffers && mode == IMPORT_PROJECTED);
 }
 
@@ -369,12 +374,12 @@ static int take_event(struct import *import, const struct sched_event *event, st
 	struct import_cpu *cpu = &import->cpus[event->cpu];
 	int ret;
 
-	if (import->track)
-		return kvmtrack_take(import->track, event, err);
 	if (import->may_again && is_better(import, event)) {
 		note_evidence(import->evidence, event);
 		return START_AGAIN;
 	}
+	if (import->track)
+		return kvmtrack_take(import->track, event, err);
 	if (event->kind == SCHED_EVENT_LOST) {
 		projection_lose(import->projection, event->cpu);
 		cpu->current_known = cpu->scoring = false;
@@ -402,6 +407,14 @@ static int take_event(struct import *import, const struct sched_event *event, st
 	return 0;
 }
 
+static int fail_foreign(const struct import *import, struct xfd_error *err)
+{
+	return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
+			     "its VM-exits are not those of an Intel processor (arm64 or AMD), "
+			     "nothing of IA32_XFD can be measured; its schedule can be used "
+			     "with --mode projected");
+}
+
 static int choose_mode(struct import *import, struct xfd_error *err)
 {
 	const struct recording_stats *stats = recording_stats(import->recording);
@@ -409,22 +422,18 @@ static int choose_mode(struct import *import, struct xfd_error *err)
 	enum import_mode mode = import->options->mode;
 
 	if (mode == IMPORT_AUTO)
-		mode = e->kvm || e->xfd_writes ? IMPORT_MEASURED
-		       : e->amx_buffers        ? IMPORT_RESTORED
-					       : IMPORT_PROJECTED;
+		mode = shows_host(e) || e->xfd_writes ? IMPORT_MEASURED
+		       : e->amx_buffers               ? IMPORT_RESTORED
+						      : IMPORT_PROJECTED;
 	import->report->mode = mode;
-	import->report->host = mode == IMPORT_MEASURED && e->kvm;
+	import->report->host = mode == IMPORT_MEASURED && shows_host(e);
 	if (mode == IMPORT_MEASURED && stats->bits == 32)
 		return xfd_error_set(
 			err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
 			"recorded on a 32-bit kernel, which has no AMX to measure; its "
 			"schedule can be used with --mode projected");
-	if (mode == IMPORT_MEASURED && !e->kvm && e->foreign)
-		return xfd_error_set(
-			err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
-			"its VM-exits are not those of an Intel processor (arm64 or AMD), "
-			"nothing of IA32_XFD can be measured; its schedule can be used "
-			"with --mode projected");
+	if (mode == IMPORT_MEASURED && !shows_host(e) && e->foreign)
+		return fail_foreign(import, err);
 	return import->report->host
 		       ? kvmtrack_new(import->spool, import->names, &import->track, err)
 		       : 0;
@@ -797,6 +806,9 @@ static int finish_host(struct import *import, struct xfd_error *err)
 	struct trace_info info;
 	int ret = kvmtrack_finish(import->track, report->recording.last_ns, err);
 
+	if (!ret && report->recording.by_kind[SCHED_EVENT_KVM_FOREIGN] &&
+	    !report->recording.by_kind[SCHED_EVENT_KVM_EXIT])
+		return fail_foreign(import, err);
 	report->kvm = *kvmtrack_counts(import->track);
 	if (ret)
 		return ret;
@@ -1009,7 +1021,10 @@ int import_recordings(const char *const *paths, size_t nr, const struct import_o
 
 	if (ret)
 		return ret;
-	/* Modes only get better, so this ends: projected, restored, measured, of a host. */
+	/*
+	 * Modes only get better, so this ends: projected, restored, measured, of a host. Entries
+	 * without exits stop counting at the first foreign exit, which happens once.
+	 */
 	do {
 		memset(report, 0, sizeof(*report));
 		import = import_new(options, report, progress);

@@ -409,12 +409,13 @@ static void count_event(struct recording *recording, const struct sched_event *e
 	}
 }
 
-/* Events that a trace can be made from. */
+/* Events that a trace can be made from. The entries of AMD look like those of Intel. */
 static bool is_useful(const struct recording_stats *stats)
 {
-	return stats->switches || stats->by_kind[SCHED_EVENT_KVM_ENTRY] ||
-	       stats->by_kind[SCHED_EVENT_KVM_EXIT] || stats->by_kind[SCHED_EVENT_MSR_WRITE] ||
-	       stats->fpu_activated;
+	return stats->switches || stats->by_kind[SCHED_EVENT_KVM_EXIT] ||
+	       (stats->by_kind[SCHED_EVENT_KVM_ENTRY] &&
+		!stats->by_kind[SCHED_EVENT_KVM_FOREIGN]) ||
+	       stats->by_kind[SCHED_EVENT_MSR_WRITE] || stats->fpu_activated;
 }
 
 static int check_end(const struct recording *recording, struct xfd_error *err)
