@@ -253,6 +253,11 @@ static void other_lines_are_told_apart(void **state)
 		{"x-1 [001] 9000000000.0: a: b", FTRACE_LINE_BAD},
 		{"CPU:5000 [LOST EVENTS]", FTRACE_LINE_BAD},
 		{"CPU:0 [LOST 12 EVENT", FTRACE_LINE_UNPARSED},
+		{"CPU:0 [LOST 12 EVENTS DROPPED]", FTRACE_LINE_UNPARSED},
+		{"CPU:0 [12EVENTS DROPPED]", FTRACE_LINE_UNPARSED},
+		{"CPU:0 [EVENTS]", FTRACE_LINE_UNPARSED},
+		{"a.txt: CPU:0 [EVENTS DROPPED]", FTRACE_LINE_UNPARSED},
+		{"a.dat: CPU:5000 [EVENTS DROPPED]", FTRACE_LINE_BAD},
 	};
 	struct sched_event event;
 
@@ -273,6 +278,11 @@ static void marks_of_loss_name_cpu_and_number(void **state)
 		{"CPU:0 [LOST 123 EVENTS]", 0, 123},
 		{"CPU:17 [LOST EVENTS]", 17, 0},
 		{"  CPU:4095 [457284 EVENTS DROPPED]", 4095, 457284},
+		{"CPU:3 [EVENTS DROPPED]", 3, 0},
+		{"CPU:2 [LOST 99999999999999999999999 EVENTS]", 2, 0},
+		{"lost-a.dat: CPU:0 [777 EVENTS DROPPED]", 0, 777},
+		{"  lost-a.dat: CPU:1 [EVENTS DROPPED]", 1, 0},
+		{"lost-a.dat: CPU:2 [LOST 9 EVENTS]", 2, 9},
 	};
 	struct sched_event event;
 
@@ -282,6 +292,7 @@ static void marks_of_loss_name_cpu_and_number(void **state)
 		assert_int_equal(event.kind, SCHED_EVENT_LOST);
 		assert_int_equal(event.cpu, rows[i].cpu);
 		assert_int_equal(event.lost, rows[i].lost);
+		assert_int_equal(event.file != NULL, strstr(rows[i].line, ".dat") != NULL);
 	}
 }
 
@@ -356,7 +367,8 @@ static void a_recording_is_counted_line_by_line(void **state)
 	assert_int_equal(stats->timers, 1);
 	assert_int_equal(stats->skipped, 3);
 	assert_int_equal(stats->loss_places, 2);
-	assert_int_equal(stats->lost_events, 40);
+	assert_int_equal(stats->lost_events, 40 + 1);
+	assert_int_equal(stats->uncounted_losses, 1);
 	assert_int_equal(stats->overwritten_events, 150 - 100);
 	assert_int_equal(stats->first_ns, UINT64_C(1000001000));
 	assert_int_equal(stats->last_ns, UINT64_C(1000004000));

@@ -787,11 +787,11 @@ static int check_strict(const struct import *import, struct xfd_error *err)
 		return 0;
 	if (stats->loss_places || stats->overwritten_events)
 		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
-				     "lost events in %" PRIu64 " places (%" PRIu64
+				     "lost events in %" PRIu64 " places (%s%" PRIu64
 				     " counted, %" PRIu64 " overwritten), which --strict refuses; "
 				     "record with a larger buffer",
-				     stats->loss_places, stats->lost_events,
-				     stats->overwritten_events);
+				     stats->loss_places, stats->uncounted_losses ? "at least " : "",
+				     stats->lost_events, stats->overwritten_events);
 	if (stats->unparsed)
 		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
 				     "%" PRIu64 " lines cannot be read, which --strict refuses",

@@ -371,6 +371,13 @@ static int check_time(struct recording *recording, const struct sched_event *eve
 	return 0;
 }
 
+/* A damaged mark may name any number; the sum stays one that JSON can hold. */
+static void count_lost(struct recording_stats *stats, uint64_t nr)
+{
+	stats->lost_events =
+		nr < INT64_MAX - stats->lost_events ? stats->lost_events + nr : INT64_MAX;
+}
+
 static void count_event(struct recording *recording, const struct sched_event *event,
 			const char *name, size_t name_len)
 {
@@ -392,7 +399,8 @@ static void count_event(struct recording *recording, const struct sched_event *e
 		break;
 	case SCHED_EVENT_LOST:
 		stats->loss_places++;
-		stats->lost_events += event->lost;
+		stats->uncounted_losses += !event->lost;
+		count_lost(stats, event->lost ? event->lost : 1);
 		break;
 	case SCHED_EVENT_KVM_EXIT:
 		stats->plugin_prints +=

@@ -168,7 +168,8 @@ struct skipped_event {
  * @fpu_activated:      x86_fpu_regs_activated
  * @skipped:            lines of other events
  * @loss_places:        marks of loss
- * @lost_events:        the sum that they name
+ * @lost_events:        the sum that they name; 1 for each of @uncounted_losses
+ * @uncounted_losses:   marks of loss without a number
  * @overwritten_events: entries written less entries in buffer, from the header
  * @by_kind:            events by enum sched_event_kind, the four above included
  * @plugin_prints:      VM-exits whose printing leaves out vCPU and interruption information
@@ -189,6 +190,7 @@ struct recording_stats {
 	uint64_t skipped;
 	uint64_t loss_places;
 	uint64_t lost_events;
+	uint64_t uncounted_losses;
 	uint64_t overwritten_events;
 	uint64_t by_kind[NR_SCHED_EVENT_KINDS];
 	uint64_t plugin_prints;

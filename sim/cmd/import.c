@@ -310,10 +310,10 @@ static void warn(const struct args *args, const struct import_report *r)
 		cli_warn("no task matches --amx-tasks '%s'. Commonest tasks: %s",
 			 args->options.amx_tasks, names);
 	if (r->recording.loss_places || r->recording.overwritten_events)
-		cli_warn("the recording lost events (reported lost: %" PRIu64 ", places: %" PRIu64
+		cli_warn("the recording lost events (reported lost: %s%" PRIu64 ", places: %" PRIu64
 			 ", overwritten before they were read: %" PRIu64 "): counts are too low",
-			 r->recording.lost_events, r->recording.loss_places,
-			 r->recording.overwritten_events);
+			 r->recording.uncounted_losses ? "at least " : "", r->recording.lost_events,
+			 r->recording.loss_places, r->recording.overwritten_events);
 	if (r->recording.unparsed)
 		cli_warn("%" PRIu64 " lines are no ftrace lines and were skipped",
 			 r->recording.unparsed);

@@ -208,37 +208,6 @@ static enum ftrace_line parse_event(struct cursor *c, struct sched_event *event,
 								    : FTRACE_LINE_UNPARSED;
 }
 
-/* "CPU:0 [LOST 123 EVENTS]", "CPU:0 [LOST EVENTS]", "CPU:0 [123 EVENTS DROPPED]". */
-static enum ftrace_line parse_loss(struct cursor c, struct sched_event *event, const char **wanted)
-{
-	uint64_t cpu, lost = 0;
-	size_t left;
-
-	if (c.end - c.p < 4 || memcmp(c.p, "CPU:", 4))
-		return FTRACE_LINE_UNPARSED;
-	c.p += 4;
-	if (!take_number(&c, &cpu) || !take_spaces(&c) || !take_char(&c, '['))
-		return FTRACE_LINE_UNPARSED;
-	left = (size_t)(c.end - c.p);
-	if (left >= 5 && !memcmp(c.p, "LOST ", 5)) {
-		c.p += 5;
-		if (take_number(&c, &lost) && !take_spaces(&c))
-			return FTRACE_LINE_UNPARSED;
-		left = (size_t)(c.end - c.p);
-		if (left < 7 || memcmp(c.p, "EVENTS]", 7))
-			return FTRACE_LINE_UNPARSED;
-	} else if (!take_number(&c, &lost) || c.end - c.p < 16 ||
-		   memcmp(c.p, " EVENTS DROPPED]", 16)) {
-		return FTRACE_LINE_UNPARSED;
-	}
-	if (cpu >= TRACE_MAX_VCPUS) {
-		*wanted = "a CPU number below 4096";
-		return FTRACE_LINE_BAD;
-	}
-	*event = (struct sched_event){.kind = SCHED_EVENT_LOST, .cpu = (uint32_t)cpu, .lost = lost};
-	return FTRACE_LINE_EVENT;
-}
-
 /* `trace-cmd report -i A.dat -i B.dat` puts the file's name in front of each line. */
 static void note_file(const char *first, const char *limit, struct sched_event *event)
 {
@@ -248,6 +217,43 @@ static void note_file(const char *first, const char *limit, struct sched_event *
 		return;
 	event->file = first;
 	event->file_len = (uint32_t)(colon - first);
+}
+
+/*
+ * "CPU:0 [LOST 123 EVENTS]", "CPU:0 [LOST EVENTS]", "CPU:0 [123 EVENTS DROPPED]", "CPU:0 [EVENTS
+ * DROPPED]", behind a file's name perhaps. A count of more than 18 digits is none.
+ */
+static enum ftrace_line parse_loss(struct cursor c, struct sched_event *event, const char **wanted)
+{
+	struct sched_event loss = {.kind = SCHED_EVENT_LOST};
+	uint64_t cpu;
+	bool dropped;
+
+	note_file(c.p, c.end - c.p > MAX_PREFIX_BYTES ? c.p + MAX_PREFIX_BYTES : c.end, &loss);
+	if (loss.file) {
+		c.p += loss.file_len + 1;
+		take_spaces(&c);
+	}
+	if (!TAKE_WORD(&c, "CPU:") || !take_number(&c, &cpu) || !take_spaces(&c) ||
+	    !take_char(&c, '['))
+		return FTRACE_LINE_UNPARSED;
+	dropped = !TAKE_WORD(&c, "LOST ");
+	if (c.p < c.end && is_digit(*c.p)) {
+		if (!take_number(&c, &loss.lost))
+			loss.lost = 0;
+		if (!take_spaces(&c))
+			return FTRACE_LINE_UNPARSED;
+	}
+	if (!TAKE_WORD(&c, "EVENTS") || (dropped && !TAKE_WORD(&c, " DROPPED")) ||
+	    !take_char(&c, ']'))
+		return FTRACE_LINE_UNPARSED;
+	if (cpu >= TRACE_MAX_VCPUS) {
+		*wanted = "a CPU number below 4096";
+		return FTRACE_LINE_BAD;
+	}
+	loss.cpu = (uint32_t)cpu;
+	*event = loss;
+	return FTRACE_LINE_EVENT;
 }
 
 /* What `trace-cmd report` says before the first event, behind a file's name perhaps. */

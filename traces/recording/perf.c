@@ -91,8 +91,8 @@ enum ftrace_line perf_parse_line(const char *line, size_t len, struct sched_even
 	if (TAKE_WORD(&c, "PERF_RECORD_LOST")) {
 		event->kind = SCHED_EVENT_LOST;
 		event->lost = 0;
-		if (TAKE_WORD(&c, " lost "))
-			take_number(&c, &event->lost);
+		if (TAKE_WORD(&c, " lost ") && !take_number(&c, &event->lost))
+			event->lost = 0;
 		return FTRACE_LINE_EVENT;
 	}
 	if (c.p < c.end && is_digit(*c.p) && (!take_number(&c, &period) || !take_spaces(&c)))
