@@ -453,6 +453,38 @@ static void bad_recordings_are_refused_with_a_reason(void **state)
 	}
 }
 
+/* Wherever a text is cut, what stands before the last line counts. */
+static void a_last_line_may_be_cut(void **state)
+{
+	static const char text[] = S("000001", SWITCH_PAYLOAD) S("000002", SWITCH_PAYLOAD);
+	const size_t first = strlen(text) / 2;
+	const struct recording_stats *stats;
+	struct recording *recording;
+	struct xfd_error err = {0};
+	struct sched_event event;
+	uint64_t nr_cut = 0;
+	bool blank;
+
+	(void)state;
+	for (size_t len = first; len <= strlen(text); len++) {
+		assert_int_equal(recording_open_memory("t", text, len, &recording, &err), 0);
+		while (recording_next(recording, &event, &err) > 0)
+			;
+		if (err.kind)
+			print_error("%zu bytes: %s\n", len, err.text);
+		assert_int_equal(err.kind, XFD_ERROR_NONE);
+		stats = recording_stats(recording);
+		assert_int_equal(stats->lines, len > first ? 2 : 1);
+		blank = len > first && strspn(text + first, " ") >= len - first;
+		assert_int_equal(stats->events + stats->unparsed + blank, stats->lines);
+		assert_int_equal(stats->cut, stats->unparsed);
+		nr_cut += stats->cut;
+		recording_close(recording);
+	}
+	/* All but the whole line, that without a newline, and what ends within the last number. */
+	assert_true(nr_cut > strlen(SWITCH_PAYLOAD) / 2);
+}
+
 static void a_missing_file_is_an_error_of_the_system(void **state)
 {
 	struct recording *recording;
@@ -596,6 +628,7 @@ int main(void)
 		cmocka_unit_test(a_recording_is_counted_line_by_line),
 		cmocka_unit_test(names_beyond_the_table_are_added_up),
 		cmocka_unit_test(bad_recordings_are_refused_with_a_reason),
+		cmocka_unit_test(a_last_line_may_be_cut),
 		cmocka_unit_test(a_missing_file_is_an_error_of_the_system),
 		cmocka_unit_test(a_pause_of_an_hour_is_allowed),
 		cmocka_unit_test(lines_are_bounded),

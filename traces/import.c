@@ -792,6 +792,10 @@ static int check_strict(const struct import *import, struct xfd_error *err)
 				     "record with a larger buffer",
 				     stats->loss_places, stats->uncounted_losses ? "at least " : "",
 				     stats->lost_events, stats->overwritten_events);
+	if (stats->cut)
+		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording),
+				     stats->lines, -1,
+				     "the last line is cut off, which --strict refuses");
 	if (stats->unparsed)
 		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
 				     "%" PRIu64 " lines cannot be read, which --strict refuses",

@@ -494,6 +494,7 @@ int recording_next(struct recording *recording, struct sched_event *event, struc
 {
 	const char *line, *name, *wanted;
 	size_t len, name_len;
+	enum ftrace_line is;
 	int ret;
 
 	if (recording->reader)
@@ -505,19 +506,19 @@ int recording_next(struct recording *recording, struct sched_event *event, struc
 		if (!ret)
 			return check_end(recording, err);
 		recording->stats.lines++;
-		switch (recording->format->parse_line(line, len, event, &name, &name_len,
-						      &wanted)) {
-		case FTRACE_LINE_EVENT:
-			return accept(recording, event, name, name_len, err);
-		case FTRACE_LINE_COMMENT:
-			read_header(recording, line, len);
-			break;
-		case FTRACE_LINE_UNPARSED:
-			count_unparsed(recording, line, len);
-			break;
-		case FTRACE_LINE_BAD:
+		recording->stats.cut = textfile_is_cut(recording->text);
+		is = recording->format->parse_line(line, len, event, &name, &name_len, &wanted);
+		/* A line that is cut off may have been good when it was whole. */
+		if (is == FTRACE_LINE_BAD && !recording->stats.cut)
 			return fail_at_line(recording, err, wanted, line, len);
-		}
+		if (is == FTRACE_LINE_EVENT || is == FTRACE_LINE_COMMENT)
+			recording->stats.cut = 0;
+		if (is == FTRACE_LINE_EVENT)
+			return accept(recording, event, name, name_len, err);
+		if (is == FTRACE_LINE_COMMENT)
+			read_header(recording, line, len);
+		else
+			count_unparsed(recording, line, len);
 	}
 }
 

@@ -162,6 +162,7 @@ struct skipped_event {
  * @lines:              all
  * @events:             lines of ftrace with a time, skipped ones included
  * @unparsed:           lines that are neither ftrace nor comment
+ * @cut:                1 if the last of them is the end of the text, without a newline
  * @switches:           sched_switch
  * @migrations:         sched_migrate_task
  * @timers:             local_timer_entry
@@ -183,6 +184,7 @@ struct recording_stats {
 	uint64_t lines;
 	uint64_t events;
 	uint64_t unparsed;
+	uint64_t cut;
 	uint64_t switches;
 	uint64_t migrations;
 	uint64_t timers;

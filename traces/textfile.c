@@ -22,13 +22,14 @@ enum {
 /*
  * @window[@pos..@end) is text that no line has been made of yet. @zstd and @gzip are NULL for
  * plain text. @frame_open: the decompressor wants more input for this frame. @flush: zstd filled
- * the window and may hold more text without more input.
+ * the window and may hold more text without more input. @cut: the last line had no newline.
  */
 struct textfile {
 	struct infile *in;
 	bool at_eof;
 	bool frame_open;
 	bool flush;
+	bool cut;
 	uint64_t line;
 	size_t pos;
 	size_t end;
@@ -294,6 +295,7 @@ int textfile_next(struct textfile *text, const char **line, size_t *len, struct 
 	if (!newline && text->at_eof && !*len)
 		return 0;
 	text->line++;
+	text->cut = !newline;
 	text->pos += *len + (newline != NULL);
 	if (*len && (*line)[*len - 1] == '\r')
 		--*len;
@@ -307,6 +309,11 @@ int textfile_next(struct textfile *text, const char **line, size_t *len, struct 
 const char *textfile_name(const struct textfile *text)
 {
 	return infile_name(text->in);
+}
+
+bool textfile_is_cut(const struct textfile *text)
+{
+	return text->cut;
 }
 
 uint64_t textfile_line(const struct textfile *text)

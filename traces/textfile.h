@@ -11,6 +11,7 @@
 #ifndef TRACES_TEXTFILE_H
 #define TRACES_TEXTFILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -84,6 +85,9 @@ int textfile_next(struct textfile *text, const char **line, size_t *len, struct 
 
 /** textfile_name() - What errors call the file. Return: owned by @text. */
 const char *textfile_name(const struct textfile *text);
+
+/** textfile_is_cut() - Was the text's end, not a newline, the end of the last line? */
+bool textfile_is_cut(const struct textfile *text);
 
 /** textfile_line() - The number of the line that textfile_next() gave last. Return: from 1. */
 uint64_t textfile_line(const struct textfile *text);

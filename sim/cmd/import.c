@@ -314,9 +314,12 @@ static void warn(const struct args *args, const struct import_report *r)
 			 ", overwritten before they were read: %" PRIu64 "): counts are too low",
 			 r->recording.uncounted_losses ? "at least " : "", r->recording.lost_events,
 			 r->recording.loss_places, r->recording.overwritten_events);
-	if (r->recording.unparsed)
+	if (r->recording.cut)
+		cli_warn("the last line, %" PRIu64 ", is cut off and was skipped",
+			 r->recording.lines);
+	if (r->recording.unparsed > r->recording.cut)
 		cli_warn("%" PRIu64 " lines are no ftrace lines and were skipped",
-			 r->recording.unparsed);
+			 r->recording.unparsed - r->recording.cut);
 }
 
 int cmd_import(int argc, char **argv)
