@@ -12,11 +12,10 @@
 
 enum {
 	BLOCK_STATES = 512, /* parents a thread takes at a time */
-	ROUND_BLOCKS = 256, /* blocks between two merges; bounds the memory of successors */
+	ROUND_BLOCKS = 256, /* blocks between two merges, at most: one per MiB of the bound */
 	ALONE_BLOCKS = 1,   /* so few are done without waking threads */
 	MAX_SUCCESSORS = HOST_MAX_PCPUS * (ACTION_MAX_ENABLED + HOST_MAX_VCPUS + HOST_MAX_TASKS),
-	MIN_TABLE_BITS = 16,
-	MIN_STATES_MIB = 2
+	MIN_TABLE_BITS = 16
 };
 
 /* A successor that its finder did not know. */
@@ -349,10 +348,21 @@ static bool any_violation(const struct explorer *e)
 	return false;
 }
 
+/*
+ * Parents whose successors are kept for one merge, some 100 KiB a block: a tenth of the bound.
+ * It depends on no number of threads, as nothing may that decides where the bound ends it.
+ */
+static uint64_t round_states(const struct explore_options *options)
+{
+	uint64_t mib = options->memory_bytes >> 20;
+
+	return (uint64_t)BLOCK_STATES * (mib < ROUND_BLOCKS ? mib : ROUND_BLOCKS);
+}
+
 static int explore_level(struct explorer *e, uint64_t begin, uint64_t end)
 {
 	for (uint64_t at = begin; at < end; at = e->end) {
-		uint64_t round = (uint64_t)BLOCK_STATES * ROUND_BLOCKS;
+		uint64_t round = round_states(e->options);
 		int ret;
 
 		e->begin = at;
@@ -476,12 +486,6 @@ static uint64_t states_within(uint64_t bytes, size_t nr_words)
 	return max < UINT32_MAX - 1 ? max : UINT32_MAX - 1;
 }
 
-/* What is needed before the first state. */
-static uint64_t fixed_bytes(const struct explore_options *options)
-{
-	return sizeof(struct explorer) + options->nr_threads * (uint64_t)moves_bytes();
-}
-
 static int explorer_init(struct explorer *e)
 {
 	const struct world_config *config = &e->options->world;
@@ -490,8 +494,7 @@ static int explorer_init(struct explorer *e)
 
 	world_plan_init(&e->plan, config);
 	e->nr_words = e->plan.nr_words;
-	e->max_states =
-		states_within(e->options->memory_bytes - fixed_bytes(e->options), e->nr_words);
+	e->max_states = states_within(e->options->memory_bytes, e->nr_words);
 	e->table_bits = MIN_TABLE_BITS;
 	e->states = map((e->max_states + 1) * e->nr_words * sizeof(uint64_t));
 	e->parents = map((e->max_states + 1) * sizeof(uint32_t));
@@ -527,16 +530,14 @@ static void explorer_release(struct explorer *e)
 int explore(const struct explore_options *options, struct explore_result *result,
 	    explore_progress_fn *progress, void *data, struct xfd_error *err)
 {
-	const uint64_t least = fixed_bytes(options) + (MIN_STATES_MIB << 20);
 	pthread_t threads[EXPLORE_MAX_THREADS];
 	struct explorer *e;
 	int ret;
 
 	memset(result, 0, sizeof(*result));
-	if (options->memory_bytes < least)
+	if (options->memory_bytes >> 20 < EXPLORE_MIN_MIB)
 		return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1,
-				     "%u threads need at least %u MiB of memory",
-				     options->nr_threads, (unsigned int)(least >> 20) + 1);
+				     "exploring needs at least %d MiB of memory", EXPLORE_MIN_MIB);
 	e = calloc(1, sizeof(*e));
 	if (!e)
 		return xfd_error_set(err, XFD_ERROR_SYSTEM, NULL, 0, -1, "out of memory");
@@ -550,7 +551,7 @@ int explore(const struct explore_options *options, struct explore_result *result
 		stop_threads(e, threads);
 	}
 	result->nr_states = e->nr;
-	result->bytes = fixed_bytes(options) + table_bytes(e->table_bits) +
+	result->bytes = table_bytes(e->table_bits) +
 			e->nr * (e->nr_words * sizeof(uint64_t) + sizeof(uint32_t));
 	for (int i = 0; i < NR_INVARIANTS && !ret; i++)
 		if (result->violations[i].found)

@@ -24,14 +24,15 @@
 #include "sim/world.h"
 #include "traces/error.h"
 
-enum { EXPLORE_MAX_PATH = 200, EXPLORE_MAX_THREADS = 64 };
+enum { EXPLORE_MAX_PATH = 200, EXPLORE_MAX_THREADS = 64, EXPLORE_MIN_MIB = 2 };
 
 /**
  * struct explore_options - Bounds.
  * @world:        what to explore
  * @max_depth:    actions, 0 for no bound
- * @memory_bytes: for states, their table, and each thread's moves; so where an exploration
- *              ends that needs more depends on @nr_threads, and nothing else does
+ * @memory_bytes: of states and their table, at least EXPLORE_MIN_MIB; each thread's moves (some
+ *              3 MiB) and the successors of a round (about a tenth of this, 25 MiB at most)
+ *              come on top, so that the number of threads changes no result
  * @nr_threads:   at least 1
  * @beyond:     levels to explore beyond the one with the first violation
  */

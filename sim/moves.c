@@ -49,11 +49,6 @@ void moves_free(struct moves *moves)
 	free(moves);
 }
 
-size_t moves_bytes(void)
-{
-	return sizeof(struct moves);
-}
-
 static uint32_t broken_now(struct world *world)
 {
 	world->host.broken = 0;

@@ -63,9 +63,6 @@ struct moves *moves_new(const struct world_plan *plan);
 /** moves_free() - NULL is fine. */
 void moves_free(struct moves *moves);
 
-/** moves_bytes() - Memory of each struct moves. */
-size_t moves_bytes(void);
-
 /**
  * moves_list() - All that can happen next, by pCPU.
  * @moves: learns

@@ -570,23 +570,35 @@ static void moves_say_what_the_models_say(void **state)
 	}
 }
 
-static void memory_is_a_bound(void **state)
+static void memory_is_a_bound_on_any_number_of_threads(void **state)
 {
+	static const unsigned int mib[] = {2, 16};
+	static struct explore_result one;
 	struct scenario_setup setup;
 	struct explore_options options;
 	struct xfd_error err = {0};
 
 	(void)state;
 	setup_init(&setup, "fixed", "first-nonzero", NULL, 2, 2);
-	options = (struct explore_options){
-		.world = setup.config, .memory_bytes = 16 << 20, .nr_threads = 2};
-	assert_int_equal(explore(&options, &result, NULL, NULL, &err), 0);
-	assert_int_equal(result.end, EXPLORE_MEMORY);
-	assert_true(result.bytes <= options.memory_bytes);
-	assert_true(result.bytes > 2 * moves_bytes());
-	assert_true(result.depth > 3);
-	assert_int_equal(broken_of(&result), 0);
-	options.memory_bytes = 2 * moves_bytes();
+	for (size_t i = 0; i < sizeof(mib) / sizeof(mib[0]); i++) {
+		options = (struct explore_options){.world = setup.config,
+						   .memory_bytes = (uint64_t)mib[i] << 20};
+		for (options.nr_threads = 1; options.nr_threads <= 5; options.nr_threads += 2) {
+			assert_int_equal(explore(&options, &result, NULL, NULL, &err), 0);
+			assert_int_equal(result.end, EXPLORE_MEMORY);
+			assert_true(result.bytes <= options.memory_bytes);
+			assert_true(result.bytes > options.memory_bytes / 3);
+			assert_true(result.depth > 3);
+			assert_int_equal(broken_of(&result), 0);
+			if (options.nr_threads == 1)
+				one = result;
+			assert_int_equal(result.nr_states, one.nr_states);
+			assert_int_equal(result.nr_transitions, one.nr_transitions);
+			assert_int_equal(result.depth, one.depth);
+			assert_int_equal(result.bytes, one.bytes);
+		}
+	}
+	options.memory_bytes = ((uint64_t)EXPLORE_MIN_MIB << 20) - 1;
 	assert_true(explore(&options, &result, NULL, NULL, &err) < 0);
 	assert_int_equal(err.kind, XFD_ERROR_USAGE);
 }
@@ -607,7 +619,7 @@ int main(void)
 		cmocka_unit_test(threads_change_nothing),
 		cmocka_unit_test(packing_forgets_nothing_that_matters),
 		cmocka_unit_test(moves_say_what_the_models_say),
-		cmocka_unit_test(memory_is_a_bound),
+		cmocka_unit_test(memory_is_a_bound_on_any_number_of_threads),
 	};
 
 	return cmocka_run_group_tests_name("check", tests, NULL, NULL);

@@ -183,7 +183,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 										  arg, 0, 1000000);
 		return 0;
 	case OPT_MEMORY:
-		args->options.memory_bytes = cli_number(state, "--memory", arg, 1, 1 << 20) << 20;
+		args->options.memory_bytes =
+			cli_number(state, "--memory", arg, EXPLORE_MIN_MIB, 1 << 20) << 20;
 		return 0;
 	case 't':
 		args->options.nr_threads =
@@ -539,7 +540,9 @@ int cmd_check(int argc, char **argv)
 		 "Levels to explore beyond the first violation (6), or "
 		 "all",
 		 2},
-		{"memory", OPT_MEMORY, "MIB", 0, "Memory for states, their table, and moves (4096)",
+		{"memory", OPT_MEMORY, "MIB", 0,
+		 "Memory for the states and their table (4096); a tenth of it, at most 25, and 3 a "
+		 "thread come on top",
 		 2},
 		{"threads", 't', "N", 0, "Threads (as many as CPUs); changes no result", 3},
 		{"no-symmetry", OPT_NO_SYMMETRY, NULL, 0,
