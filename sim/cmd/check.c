@@ -27,7 +27,8 @@ enum {
 	OPT_LIST_BUGS,
 	OPT_LIST_EVENTS,
 	DEFAULT_MEMORY_MIB = 4096,
-	DEFAULT_BEYOND = 6
+	DEFAULT_BEYOND = 6,
+	MAX_BEYOND = 1000000
 };
 
 struct args {
@@ -72,11 +73,14 @@ static void parse_events(struct argp_state *state, uint32_t *kinds, char *arg)
 		if (!group) {
 			const char *near = nearest_name(name, group_at);
 
+			if (near)
+				cli_usage(state,
+					  "no group of events '%s'; did you mean '%s'? 'check "
+					  "--list-events' lists them",
+					  name, near);
 			cli_usage(state,
-				  "no group of events '%s'%s%s%s; 'check --list-events' lists "
-				  "them",
-				  name, near ? "; did you mean '" : "", near ? near : "",
-				  near ? "'?" : "");
+				  "no group of events '%s'; 'check --list-events' lists them",
+				  name);
 		}
 		if (first && !sign)
 			*kinds = 0;
@@ -140,6 +144,16 @@ static void plant(struct argp_state *state, struct args *args)
 	}
 }
 
+static uint32_t parse_beyond(struct argp_state *state, const char *arg)
+{
+	if (!strcmp(arg, "all"))
+		return UINT32_MAX;
+	if (arg[0] < '0' || arg[0] > '9')
+		cli_usage(state, "--beyond takes a number from 0 to %d, or all, not '%s'",
+			  MAX_BEYOND, arg);
+	return (uint32_t)cli_number(state, "--beyond", arg, 0, MAX_BEYOND);
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct args *args = state->input;
@@ -178,9 +192,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			(uint32_t)cli_number(state, "--depth", arg, 1, UINT32_MAX);
 		return 0;
 	case OPT_BEYOND:
-		args->options.beyond = !strcmp(arg, "all") ? UINT32_MAX
-							   : (uint32_t)cli_number(state, "--beyond",
-										  arg, 0, 1000000);
+		args->options.beyond = parse_beyond(state, arg);
 		return 0;
 	case OPT_MEMORY:
 		args->options.memory_bytes =
