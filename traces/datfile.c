@@ -161,16 +161,17 @@ int datfile_task(struct datfile *dat, uint32_t pid, const char *comm, struct xfd
 	return 0;
 }
 
-static int fail_spool(const struct datfile *dat, struct xfd_error *err)
+static int fail_spool(const struct datfile *dat, int why, struct xfd_error *err)
 {
 	return xfd_error_set(err, XFD_ERROR_SYSTEM, outfile_name(dat->out), 0, -1,
-			     "cannot keep pages in a temporary file: %s", strerror(errno));
+			     "cannot keep pages in a temporary file: %s", strerror(why));
 }
 
 /* The page is full, or the file ends. */
 static int flush_page(struct datfile *dat, uint32_t number, struct xfd_error *err)
 {
 	struct cpu *cpu = &dat->cpus[number];
+	int ret;
 
 	if (!cpu->page || !cpu->used)
 		return 0;
@@ -186,8 +187,9 @@ static int flush_page(struct datfile *dat, uint32_t number, struct xfd_error *er
 	}
 	store(cpu->page + 8, cpu->used, 8);
 	memset(cpu->page + PAGE_HEAD + cpu->used, 0, PAGE_BYTES - PAGE_HEAD - cpu->used);
-	if (write(dat->fd, cpu->page, PAGE_BYTES) != PAGE_BYTES)
-		return fail_spool(dat, err);
+	ret = outfile_write_fd(dat->fd, cpu->page, PAGE_BYTES);
+	if (ret)
+		return fail_spool(dat, -ret, err);
 	dat->page_cpu[dat->nr_pages++] = (uint16_t)number;
 	cpu->nr_pages++;
 	cpu->used = 0;
@@ -412,7 +414,7 @@ static int put_pages(struct datfile *dat, struct xfd_error *err)
 			if (dat->page_cpu[i] != cpu)
 				continue;
 			if (pread(dat->fd, page, PAGE_BYTES, (off_t)(i * PAGE_BYTES)) != PAGE_BYTES)
-				return fail_spool(dat, err);
+				return fail_spool(dat, EIO, err);
 			ret = outfile_write(dat->out, page, PAGE_BYTES, err);
 		}
 	return ret;

@@ -191,19 +191,28 @@ uint64_t outfile_offset(const struct outfile *out)
 	return out->offset;
 }
 
-static int write_all(struct outfile *out, const uint8_t *data, size_t len, struct xfd_error *err)
+int outfile_write_fd(int fd, const void *data, size_t len)
 {
+	const uint8_t *from = data;
+
 	while (len) {
-		ssize_t done = write(out->fd, data, len);
+		ssize_t done = write(fd, from, len);
 
 		if (done < 0 && errno == EINTR)
 			continue;
-		if (done < 0)
-			return fail(out, err, "cannot write", errno);
-		data += done;
+		if (done <= 0)
+			return done ? -errno : -ENOSPC;
+		from += done;
 		len -= (size_t)done;
 	}
 	return 0;
+}
+
+static int write_all(struct outfile *out, const uint8_t *data, size_t len, struct xfd_error *err)
+{
+	int ret = outfile_write_fd(out->fd, data, len);
+
+	return ret ? fail(out, err, "cannot write", -ret) : 0;
 }
 
 static int flush(struct outfile *out, struct xfd_error *err)

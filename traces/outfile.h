@@ -37,6 +37,16 @@ const char *outfile_name(const struct outfile *out);
 uint64_t outfile_offset(const struct outfile *out);
 
 /**
+ * outfile_write_fd() - Write all of it to a descriptor, however short the writes are.
+ * @fd:   at the place where it goes
+ * @data: @len bytes
+ * @len:  any number
+ *
+ * Return: 0 or a negative errno, which says why the rest could not be written.
+ */
+int outfile_write_fd(int fd, const void *data, size_t len) __attribute__((warn_unused_result));
+
+/**
  * outfile_write() - Append bytes; buffered.
  * @out:  the file
  * @data: @len bytes

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "traces/cursor.h"
+#include "traces/outfile.h"
 #include "traces/recording_format.h"
 #include "traces/textfile.h"
 
@@ -222,12 +223,16 @@ static int open_piped_binary(struct infile *in, const struct recording_format *f
 	if (fd < 0)
 		return xfd_error_set(err, XFD_ERROR_SYSTEM, dir && *dir ? dir : "/tmp", 0, -1,
 				     "cannot make a temporary file: %s", strerror(errno));
-	while (!(ret = infile_read(in, buffer, sizeof(buffer), &got, err)) && got)
-		if (write(fd, buffer, got) != (ssize_t)got) {
-			ret = xfd_error_set(err, XFD_ERROR_SYSTEM, dir && *dir ? dir : "/tmp", 0,
-					    -1, "cannot keep standard input: %s", strerror(errno));
+	while (!(ret = infile_read(in, buffer, sizeof(buffer), &got, err)) && got) {
+		ret = outfile_write_fd(fd, buffer, got);
+		if (ret) {
+			xfd_error_set(err, XFD_ERROR_SYSTEM, dir && *dir ? dir : "/tmp", 0, -1,
+				      "cannot keep %s in a temporary file there: %s; TMPDIR names "
+				      "another place",
+				      infile_name(in), strerror(-ret));
 			break;
 		}
+	}
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (!ret)
 		ret = open_binary(format, paths, 1, recording, err);
