@@ -74,6 +74,30 @@ static size_t understands(const struct recording_format *format, const char *tex
 	return nr;
 }
 
+static const struct recording_format *format_of_magic(const uint8_t *head, size_t len)
+{
+	for (size_t i = 0; i < NR_FORMATS; i++)
+		if (formats[i]->magic && len >= formats[i]->magic_len &&
+		    !memcmp(head, formats[i]->magic, formats[i]->magic_len))
+			return formats[i];
+	return NULL;
+}
+
+/* What a text was decompressed to may still be none. */
+static int check_unpacked(const struct recording *recording, const char *text, size_t len,
+			  struct xfd_error *err)
+{
+	const struct recording_format *format = format_of_magic((const uint8_t *)text, len);
+	bool again = len >= 4 &&
+		     (!memcmp(text, "\x28\xb5\x2f\xfd", 4) || !memcmp(text, "\x1f\x8b\x08", 3));
+
+	if (!format && !again)
+		return 0;
+	return xfd_error_set(err, XFD_ERROR_INPUT, textfile_name(recording->text), 0, -1,
+			     "wanted text, plain, zstd or gzip; this is %s: decompress it first",
+			     again ? "compressed twice" : "a compressed trace.dat");
+}
+
 static int choose_text_format(struct recording *recording, struct xfd_error *err)
 {
 	size_t most = 0, nr, len;
@@ -81,6 +105,8 @@ static int choose_text_format(struct recording *recording, struct xfd_error *err
 	int ret = textfile_peek(recording->text, &text, &len, err);
 
 	recording->format = formats[0];
+	if (!ret)
+		ret = check_unpacked(recording, text, len, err);
 	for (size_t i = 0; !ret && i < NR_FORMATS; i++) {
 		nr = understands(formats[i], text, len);
 		if (nr > most) {
@@ -123,15 +149,6 @@ static int start(struct textfile *text, struct recording **recordingp, struct xf
 	recording->stats.format = recording->format->name;
 	*recordingp = recording;
 	return 0;
-}
-
-static const struct recording_format *format_of_magic(const uint8_t *head, size_t len)
-{
-	for (size_t i = 0; i < NR_FORMATS; i++)
-		if (formats[i]->magic && len >= formats[i]->magic_len &&
-		    !memcmp(head, formats[i]->magic, formats[i]->magic_len))
-			return formats[i];
-	return NULL;
 }
 
 /* A pipe gives its bytes once, under whatever name; a FIFO cannot even be opened twice. */
