@@ -382,6 +382,20 @@ static json_t *segments_json(const struct view *view)
 	return segments;
 }
 
+/* Null when no bound is stored under these prices. */
+static json_t *optimum_json(const struct view *view)
+{
+	const struct result_group *group = view->group;
+	char hash[PROFILE_HASH_LEN];
+
+	profile_hash(view->profile, hash);
+	for (size_t i = 0; i < group->nr_bounds; i++)
+		if (!strcmp(group->bounds[i].profile_hash, hash))
+			return bound_json(&group->bounds[i].bound, &view->comparison,
+					  view->profile);
+	return json_null();
+}
+
 /* ---- the decision in one sentence ---- */
 
 /* The others that cost exactly what the winner costs. */
@@ -571,6 +585,7 @@ static json_t *build_group(const struct view *view, struct xfd_error *err)
 	json_object_set_new(root, "pairs", pairs_json(view));
 	json_object_set_new(root, "sensitivity", sensitivity_json(view));
 	json_object_set_new(root, "break_even", segments_json(view));
+	json_object_set_new(root, "optimum", optimum_json(view));
 	return root;
 }
 

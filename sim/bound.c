@@ -2,17 +2,10 @@
 #include "sim/bound.h"
 
 #include <errno.h>
-#include <string.h>
 
+#include "sim/cli.h"
 #include "sim/optimum.h"
-
-static const uint32_t try_writes[] = {1, 2, 3, 5};
-static const uint32_t try_exits[] = {1, 4, 10, 20, 38, 76, 152, 304};
-
-enum {
-	NR_WRITES = sizeof(try_writes) / sizeof(try_writes[0]),
-	NR_EXITS = sizeof(try_exits) / sizeof(try_exits[0])
-};
+#include "sim/patience.h"
 
 static int explain(const char *path, int ret, struct xfd_error *err)
 {
@@ -30,72 +23,12 @@ static int explain(const char *path, int ret, struct xfd_error *err)
 	}
 }
 
-static int find_optimum(const char *path, const struct engine_options *o,
-			const struct cost_profile *profile, uint64_t *cycles, struct xfd_error *err)
-{
-	const struct trace_block *block;
-	struct machine_config config;
-	struct trace_reader *reader;
-	struct optimum *optimum;
-	int ret = trace_reader_open(path, &reader, err);
-
-	if (ret)
-		return ret;
-	engine_machine_config(o, trace_reader_info(reader), &config);
-	optimum = optimum_new(&config, trace_reader_info(reader), profile);
-	if (!optimum)
-		ret = explain(path, -ENOMEM, err);
-	while (!ret && !(ret = trace_reader_next_block(reader, &block, err)) && block) {
-		ret = optimum_block(optimum, block);
-		if (ret)
-			explain(path, ret, err);
-	}
-	if (!ret)
-		*cycles = optimum_cycles(optimum);
-	optimum_free(optimum);
-	trace_reader_close(reader);
-	return ret;
-}
-
-/* One pass over @nr lengths of patience, for one number of writes. */
-static int try_adaptive(const char *path, const struct engine_options *base, uint32_t writes,
-			const uint32_t *exits, size_t nr, const struct cost_profile *profile,
-			struct bound *bound, struct xfd_error *err)
-{
-	struct engine_options options[NR_EXITS];
-	struct run runs[NR_EXITS];
-	struct engine_trace trace;
-	int ret;
-
-	for (size_t i = 0; i < nr; i++) {
-		options[i] = *base;
-		options[i].policy = policy_find("adaptive");
-		options[i].params = (struct policy_params){writes, exits[i]};
-		options[i].max_states = 2048;
-	}
-	ret = engine_replay(path, options, nr, runs, &trace, NULL, NULL, err);
-	if (ret)
-		return ret;
-	for (size_t i = 0; i < nr; i++) {
-		uint64_t cycles;
-
-		if (!profile_price(profile, PRICE_TYPICAL, runs[i].ledger.step_count, &cycles) &&
-		    cycles < bound->adaptive_cycles) {
-			bound->adaptive_cycles = cycles;
-			bound->adaptive = options[i].params;
-		}
-		engine_release_run(&runs[i]);
-	}
-	engine_release_trace(&trace);
-	return 0;
-}
-
 /*
  * Passing through after k_w trapped writes and intercepting again after k_e exits without one
  * costs at most (k_w c + k_e s + D) / min(k_w c, k_e s, D) times the optimum: c what trapping
  * adds to a write, s a sync, D both switches. Tight up to rounding (Borodin, Linial, Saks).
  */
-static double worst_ratio(const struct cost_profile *profile, const struct policy_params *params)
+double bound_worst_ratio(const struct policy_params *params, const struct cost_profile *profile)
 {
 	static const enum step trapped[] = {STEP_vmexit,     STEP_vmx_asm,     STEP_exit_post,
 					    STEP_handler,    STEP_msr_emulate, STEP_host_wrmsr_xfd,
@@ -117,18 +50,68 @@ static double worst_ratio(const struct cost_profile *profile, const struct polic
 int bound_trace(const char *path, const struct engine_options *options,
 		const struct cost_profile *profile, struct bound *bound, struct xfd_error *err)
 {
-	int ret;
+	const struct trace_block *block;
+	struct machine_config config;
+	struct trace_reader *reader;
+	struct optimum *optimum;
+	int ret = trace_reader_open(path, &reader, err);
 
-	*bound = (struct bound){.adaptive_cycles = UINT64_MAX};
-	ret = find_optimum(path, options, profile, &bound->optimum_cycles, err);
-	/* The caller's own first, so that the best is never worse. */
-	if (!ret)
-		ret = try_adaptive(path, options, options->params.adaptive_writes,
-				   &options->params.adaptive_exits, 1, profile, bound, err);
-	for (size_t i = 0; i < NR_WRITES && !ret; i++)
-		ret = try_adaptive(path, options, try_writes[i], try_exits, NR_EXITS, profile,
-				   bound, err);
-	if (!ret)
-		bound->worst_ratio = worst_ratio(profile, &bound->adaptive);
+	if (ret)
+		return ret;
+	engine_machine_config(options, trace_reader_info(reader), &config);
+	optimum = optimum_new(&config, trace_reader_info(reader), profile);
+	if (!optimum)
+		ret = explain(path, -ENOMEM, err);
+	while (!ret && !(ret = trace_reader_next_block(reader, &block, err)) && block) {
+		ret = optimum_block(optimum, block);
+		if (ret)
+			explain(path, ret, err);
+	}
+	if (!ret) {
+		bound->optimum_cycles = optimum_cycles(optimum, &bound->optimum_decisions);
+		bound->adaptive_exact =
+			optimum_adaptive(optimum, &bound->adaptive, &bound->adaptive_cycles);
+		bound->adaptive_max_writes = PATIENCE_WRITES;
+	}
+	optimum_free(optimum);
+	trace_reader_close(reader);
 	return ret;
+}
+
+double bound_ratio(const struct bound *bound, uint64_t cycles)
+{
+	return bound->optimum_cycles ? (double)cycles / (double)bound->optimum_cycles : 1;
+}
+
+static json_t *adaptive_json(const struct bound *b, const struct cost_profile *profile)
+{
+	if (!b->adaptive.adaptive_writes)
+		return json_null();
+	return json_pack("{so so so so sf sf sb so}", "writes",
+			 cli_uint(b->adaptive.adaptive_writes), "exits",
+			 cli_uint(b->adaptive.adaptive_exits), "cycles",
+			 cli_uint(b->adaptive_cycles), "above_optimum_cycles",
+			 cli_uint(b->adaptive_cycles - b->optimum_cycles), "ratio",
+			 bound_ratio(b, b->adaptive_cycles), "worst_ratio",
+			 bound_worst_ratio(&b->adaptive, profile), "exact", (int)b->adaptive_exact,
+			 "max_writes", cli_uint(b->adaptive_max_writes));
+}
+
+json_t *bound_json(const struct bound *b, const struct comparison *c,
+		   const struct cost_profile *profile)
+{
+	json_t *rows = json_array();
+
+	for (size_t i = 0; i < c->nr; i++) {
+		uint64_t cycles = c->rows[i].overhead_cycles[PRICE_TYPICAL];
+
+		json_array_append_new(rows,
+				      json_pack("{ss so sf}", "policy", c->rows[i].run->policy,
+						"above_optimum_cycles",
+						cli_uint(cycles - b->optimum_cycles), "ratio",
+						bound_ratio(b, cycles)));
+	}
+	return json_pack("{so so so so}", "cycles", cli_uint(b->optimum_cycles), "decisions",
+			 cli_uint(b->optimum_decisions), "best_adaptive", adaptive_json(b, profile),
+			 "policies", rows);
 }

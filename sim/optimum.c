@@ -6,16 +6,19 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "sim/patience.h"
+
 enum {
 	CLASSES = 64, /* of events whose edges are remembered */
 	MAX_STATES = 4096,
-	MAX_WAYS = 64, /* states that one vCPU may be in, over all schedules */
+	MAX_WAYS = 64,         /* states that one vCPU may be in, over all schedules */
+	MAX_MEMBERS = 1 << 20, /* of all vCPUs and numbers of writes; 24 bytes each */
 	ME = 0,
 	SOMEBODY = 1,
 	UNKNOWN = 0 /* edge that has not been taken; state 0 is never used */
 };
 
-#define DEAD UINT32_MAX /* edge that leads nowhere */
+#define DEAD PATIENCE_DEAD
 
 /*
  * A vCPU and its pCPU, seen from the vCPU: it is vCPU 0 on pCPU 0, and the registers are its
@@ -26,25 +29,24 @@ struct view {
 	struct pcpu pcpu;
 };
 
-/* Where an event leads and what it costs, leaving interception alone and changing it. */
-struct edge {
-	uint32_t next, flipped;
-	uint64_t cost, flip_cost;
-};
-
+/* Of ways that cost the same, the one with fewest changes of interception is kept. */
 struct way {
 	uint64_t cost;
+	uint64_t changes;
 	uint32_t state;
 };
 
 /*
  * @nr:     ways
  * @pcpu:   where it runs or ran last
+ * @patience: adaptive; its states are among the ways, for it changes its mind at moments when
+ *          a schedule could
  */
 struct line {
 	struct way way[MAX_WAYS];
 	uint32_t nr;
 	uint32_t pcpu;
+	struct patience *patience;
 };
 
 /*
@@ -61,9 +63,10 @@ struct optimum {
 	struct pcpu *pcpus;
 	uint32_t *viewer;
 	struct view *views;
-	struct edge *edges;
+	struct patience_edge *edges;
 	uint32_t slots[4 * MAX_STATES];
 	uint32_t nr_states;
+	uint32_t max_members;
 	uint32_t nr_classes;
 	uint32_t class_kind[CLASSES];
 	uint64_t class_arg[CLASSES];
@@ -98,6 +101,7 @@ static void take(const struct optimum *o, struct view *view)
 	memcpy(&view->vcpu, &o->mini_vcpus[0], sizeof(view->vcpu));
 	memcpy(&view->pcpu, &o->mini_pcpus[at], sizeof(view->pcpu));
 	memset(&view->vcpu.frame, 0, sizeof(view->vcpu.frame));
+	view->vcpu.policy = (struct policy_state){0};
 	if (view->vcpu.last_cpu == at)
 		view->vcpu.last_cpu = 0;
 	view->vcpu.pcpu = 0;
@@ -127,9 +131,51 @@ static void flip(const struct optimum *o, struct view *view)
 		view->vcpu.intercept_nm |= o->config.kernel->traps_nm;
 }
 
+/*
+ * The policy of the mini machine decides nothing and notes what it is asked: an accepted write
+ * counts 1 when there is room for tiles, else NOTE; a sync 1 when XFD is as it was, else NOTE.
+ */
+enum { NOTE = 0x100 };
+
+static enum policy_verdict note_write(struct policy_state *state,
+				      const struct policy_params *params,
+				      const struct xfd_write *write)
+{
+	(void)params;
+	state->writes += write->large ? 1 : NOTE;
+	return POLICY_KEEP;
+}
+
+static enum policy_verdict note_sync(struct policy_state *state, const struct policy_params *params,
+				     bool changed)
+{
+	(void)params;
+	state->exits += changed ? NOTE : 1;
+	return POLICY_KEEP;
+}
+
+static int hook_of(const struct policy_state *noted, enum patience_hook *hook)
+{
+	if (noted->writes && noted->exits)
+		return -EINVAL;
+	switch (noted->writes ? noted->writes : noted->exits) {
+	case 0:
+		*hook = PATIENCE_NOTHING;
+		return 0;
+	case 1:
+		*hook = noted->writes ? PATIENCE_WRITE : PATIENCE_SAME;
+		return 0;
+	case NOTE:
+		*hook = noted->writes ? PATIENCE_NO_ROOM : PATIENCE_CHANGED;
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
 /* Run the model from @view on the mini machine; on pCPU 1 if @moved_to is given. */
 static int work_out(struct optimum *o, const struct view *from, const struct pcpu *moved_to,
-		    const struct trace_event *event, struct edge *edge)
+		    const struct trace_event *event, struct patience_edge *edge)
 {
 	struct trace_event mine = {.kind = event->kind, .arg = event->arg};
 	struct machine_result result;
@@ -147,13 +193,16 @@ static int work_out(struct optimum *o, const struct view *from, const struct pcp
 		mine.arg = 1;
 	}
 	status = machine_event(&o->mini, &mine, &result);
-	*edge = (struct edge){.next = DEAD, .flipped = DEAD};
+	*edge = (struct patience_edge){.next = DEAD, .flipped = DEAD};
 	if (status == MACHINE_HOST_NM)
 		return 0; /* this schedule panics the host */
 	if (status != MACHINE_OK)
 		return -EINVAL;
 	for (unsigned int i = 0; i < result.log.nr; i++)
 		edge->cost += o->price[result.log.step[i]];
+	ret = hook_of(&o->mini_vcpus[0].policy, &edge->hook);
+	if (ret)
+		return ret;
 	take(o, &view);
 	ret = intern(o, &view, &edge->next);
 	if (ret || !has_exit(&result.log) || !vcpu_supported_xfd(&view.vcpu) ||
@@ -166,29 +215,52 @@ static int work_out(struct optimum *o, const struct view *from, const struct pcp
 	return intern(o, &view, &edge->flipped);
 }
 
-static int add_way(struct line *line, uint32_t state, uint64_t cost)
+static bool better(const struct way *a, const struct way *b)
+{
+	return a->cost < b->cost || (a->cost == b->cost && a->changes < b->changes);
+}
+
+static int add_way(struct line *line, struct way way)
 {
 	for (uint32_t i = 0; i < line->nr; i++)
-		if (line->way[i].state == state) {
-			if (cost < line->way[i].cost)
-				line->way[i].cost = cost;
+		if (line->way[i].state == way.state) {
+			if (better(&way, &line->way[i]))
+				line->way[i] = way;
 			return 0;
 		}
 	if (line->nr == MAX_WAYS)
 		return -E2BIG;
-	line->way[line->nr++] = (struct way){cost, state};
+	line->way[line->nr++] = way;
 	return 0;
 }
 
-static int add_edge(struct line *line, uint64_t cost, const struct edge *edge)
+static int add_edge(struct line *line, const struct way *from, const struct patience_edge *edge)
 {
 	int ret = 0;
 
 	if (edge->next != DEAD)
-		ret = add_way(line, edge->next, cost + edge->cost);
+		ret = add_way(line,
+			      (struct way){from->cost + edge->cost, from->changes, edge->next});
 	if (!ret && edge->flipped != DEAD)
-		ret = add_way(line, edge->flipped, cost + edge->flip_cost);
+		ret = add_way(line, (struct way){from->cost + edge->flip_cost, from->changes + 1,
+						 edge->flipped});
 	return ret;
+}
+
+/* The ways of @line become those that @edges lead to from @old, and adaptive goes with them. */
+static int advance(struct line *line, const struct line *old, const struct patience_edge *edges)
+{
+	uint32_t states[MAX_WAYS];
+	int ret = 0;
+
+	line->nr = 0;
+	for (uint32_t i = 0; i < old->nr && !ret; i++) {
+		states[i] = old->way[i].state;
+		ret = add_edge(line, &old->way[i], &edges[i]);
+	}
+	if (!ret)
+		ret = patience_step(line->patience, states, edges, old->nr);
+	return ret ? ret : line->nr ? 0 : -EINVAL;
 }
 
 /* ---- sharing pCPUs ---- */
@@ -214,6 +286,7 @@ static int leave_pcpu(struct optimum *o, uint32_t id)
 static int attach(struct optimum *o, uint32_t id, uint32_t target, const struct trace_event *event)
 {
 	struct line old = o->lines[id], *line = &o->lines[id];
+	struct patience_edge edges[MAX_WAYS];
 	bool moved = target != line->pcpu;
 	struct pcpu pcpu;
 	int ret = 0;
@@ -231,17 +304,15 @@ static int attach(struct optimum *o, uint32_t id, uint32_t target, const struct 
 		pcpu.fpregs_owner = ME;
 	else if (pcpu.fpregs_owner < o->nr_vcpus)
 		pcpu.fpregs_owner = SOMEBODY;
-	line->nr = 0;
 	for (uint32_t i = 0; i < old.nr && !ret; i++) {
-		struct view view = o->views[old.way[i].state];
-		struct edge edge;
+		struct view view;
 
 		memcpy(&view, &o->views[old.way[i].state], sizeof(view));
 		memcpy(&view.pcpu, &pcpu, sizeof(pcpu));
-		ret = work_out(o, &view, moved ? &pcpu : NULL, event, &edge);
-		if (!ret)
-			ret = add_edge(line, old.way[i].cost, &edge);
+		ret = work_out(o, &view, moved ? &pcpu : NULL, event, &edges[i]);
 	}
+	if (!ret)
+		ret = advance(line, &old, edges);
 	line->pcpu = target;
 	o->viewer[target] = id;
 	return ret;
@@ -270,23 +341,23 @@ static uint32_t class_find(struct optimum *o, const struct trace_event *e)
 static int step_line(struct optimum *o, struct line *line, uint32_t class,
 		     const struct trace_event *event)
 {
-	struct line old = {.nr = line->nr};
+	struct patience_edge edges[MAX_WAYS];
+	struct line old;
 	int ret = 0;
 
+	old.nr = line->nr;
 	memcpy(old.way, line->way, line->nr * sizeof(old.way[0]));
-	line->nr = 0;
 	for (uint32_t i = 0; i < old.nr && !ret; i++) {
 		uint32_t state = old.way[i].state;
-		struct edge made = {.next = UNKNOWN}, *edge = &made;
+		struct patience_edge *known = &edges[i];
 
 		if (class < CLASSES)
-			edge = &o->edges[(size_t)state * CLASSES + class];
-		if (edge->next == UNKNOWN)
-			ret = work_out(o, &o->views[state], NULL, event, edge);
-		if (!ret)
-			ret = add_edge(line, old.way[i].cost, edge);
+			known = &o->edges[(size_t)state * CLASSES + class];
+		if (class == CLASSES || known->next == UNKNOWN)
+			ret = work_out(o, &o->views[state], NULL, event, known);
+		edges[i] = *known;
 	}
-	return ret ? ret : line->nr ? 0 : -EINVAL;
+	return ret ? ret : advance(line, &old, edges);
 }
 
 static int step(struct optimum *o, uint32_t id, uint32_t class, const struct trace_event *event)
@@ -334,6 +405,33 @@ int optimum_block(struct optimum *o, const struct trace_block *block)
 
 /* ---- life ---- */
 
+static int begin_way(struct optimum *o, uint32_t id, const struct view *view, uint32_t *state)
+{
+	int ret = intern(o, view, state);
+
+	return ret ? ret : add_way(&o->lines[id], (struct way){.state = *state});
+}
+
+/* adaptive may pass through at the guest kernel's write at boot already. */
+static int begin_adaptive(struct optimum *o, uint32_t id, struct view *view)
+{
+	struct patience_edge boot = {.flipped = DEAD};
+	int ret = begin_way(o, id, view, &boot.next);
+
+	if (!ret)
+		ret = hook_of(&o->mini_vcpus[0].policy, &boot.hook);
+	if (!ret && boot.hook == PATIENCE_WRITE) {
+		flip(o, view);
+		ret = begin_way(o, id, view, &boot.flipped);
+	}
+	if (ret)
+		return ret;
+	o->lines[id].patience = patience_new(boot.next, o->max_members);
+	if (!o->lines[id].patience)
+		return -ENOMEM;
+	return patience_step(o->lines[id].patience, &boot.next, &boot, 1);
+}
+
 /* Both ways of creating a vCPU, as vCPU @which of the mini machine. */
 static int create(struct optimum *o, uint32_t id, uint8_t flags)
 {
@@ -353,9 +451,7 @@ static int create(struct optimum *o, uint32_t id, uint8_t flags)
 		o->mini_vcpus[0] = o->mini_vcpus[which];
 		o->mini_vcpus[0].id = 0;
 		take(o, &view);
-		ret = intern(o, &view, &state);
-		if (!ret)
-			ret = add_way(&o->lines[id], state, 0);
+		ret = open ? begin_way(o, id, &view, &state) : begin_adaptive(o, id, &view);
 		if (ret)
 			return ret;
 	}
@@ -373,13 +469,16 @@ struct optimum *optimum_new(const struct machine_config *config, const struct tr
 
 	if (ret)
 		return NULL;
-	/* No hook: it keeps what it was created with, and flip() does the rest. */
-	o->keep = (struct xfd_policy){.name = "offline-optimal"};
+	/* It keeps what it was created with, and flip() does the rest. */
+	o->keep = (struct xfd_policy){
+		.name = "offline-optimal", .accepted = note_write, .synced = note_sync};
 	o->config = *config;
 	o->config.policy = &o->keep;
 	o->nr_vcpus = info->nr_vcpus;
 	o->nr_pcpus = info->nr_pcpus;
 	o->nr_states = 1;
+	o->max_members = MAX_MEMBERS / PATIENCE_WRITES / o->nr_vcpus;
+	o->max_members = o->max_members ? o->max_members : 1;
 	for (int s = 0; s < NR_PRICED_STEPS; s++)
 		o->price[s] = profile->price[s].cycles[PRICE_TYPICAL];
 	o->lines = calloc(o->nr_vcpus, sizeof(*o->lines));
@@ -406,24 +505,71 @@ struct optimum *optimum_new(const struct machine_config *config, const struct tr
 	return NULL;
 }
 
-uint64_t optimum_cycles(const struct optimum *o)
+uint64_t optimum_cycles(const struct optimum *o, uint64_t *changes)
 {
 	uint64_t total = 0;
 
+	*changes = 0;
 	for (uint32_t id = 0; id < o->nr_vcpus; id++) {
-		uint64_t best = UINT64_MAX;
+		const struct line *line = &o->lines[id];
+		const struct way *best = &line->way[0];
 
-		for (uint32_t i = 0; i < o->lines[id].nr; i++)
-			best = o->lines[id].way[i].cost < best ? o->lines[id].way[i].cost : best;
-		total += best;
+		for (uint32_t i = 1; i < line->nr; i++)
+			best = better(&line->way[i], best) ? &line->way[i] : best;
+		total += best->cost;
+		*changes += best->changes;
 	}
 	return total;
+}
+
+bool optimum_adaptive_cycles(const struct optimum *o, uint32_t writes, uint32_t exits,
+			     uint64_t *cycles)
+{
+	*cycles = 0;
+	for (uint32_t id = 0; id < o->nr_vcpus; id++) {
+		uint64_t one;
+
+		if (!patience_cycles(o->lines[id].patience, writes, exits, &one))
+			return false;
+		*cycles += one;
+	}
+	return true;
+}
+
+bool optimum_adaptive(const struct optimum *o, struct policy_params *params, uint64_t *cycles)
+{
+	bool whole = true;
+
+	*params = (struct policy_params){0};
+	*cycles = UINT64_MAX;
+	for (uint32_t writes = 1; writes <= PATIENCE_WRITES; writes++) {
+		uint32_t reached = 0;
+
+		for (uint32_t id = 0; id < o->nr_vcpus; id++) {
+			uint32_t mine = patience_reached(o->lines[id].patience, writes);
+
+			reached = mine > reached ? mine : reached;
+			whole &= patience_whole(o->lines[id].patience);
+		}
+		for (uint32_t at = 1; at <= reached + 2; at++) {
+			uint32_t exits = at == reached + 2 ? PATIENCE_NEVER : at;
+			uint64_t sum;
+
+			if (!optimum_adaptive_cycles(o, writes, exits, &sum) || sum >= *cycles)
+				continue;
+			*cycles = sum;
+			*params = (struct policy_params){writes, exits};
+		}
+	}
+	return whole;
 }
 
 void optimum_free(struct optimum *o)
 {
 	if (!o)
 		return;
+	for (uint32_t id = 0; o->lines && id < o->nr_vcpus; id++)
+		patience_free(o->lines[id].patience);
 	free(o->lines);
 	free(o->pcpus);
 	free(o->viewer);

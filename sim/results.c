@@ -325,23 +325,78 @@ static int load_runs(struct load *load, const struct result_filter *filter)
 	return ret;
 }
 
+static int load_bound(struct load *load, sqlite3_stmt *stmt, struct result_group *group)
+{
+	struct result_bound *bounds, *b;
+
+	bounds = realloc(group->bounds, (group->nr_bounds + 1) * sizeof(*bounds));
+	if (!bounds)
+		return no_memory(load);
+	group->bounds = bounds;
+	b = &bounds[group->nr_bounds++];
+	*b = (struct result_bound){
+		.bound =
+			{
+				.optimum_cycles = number(stmt, 1),
+				.optimum_decisions = number(stmt, 2),
+				.adaptive = {(uint32_t)number(stmt, 3), (uint32_t)number(stmt, 4)},
+				.adaptive_cycles = number(stmt, 5),
+				.adaptive_exact = number(stmt, 6),
+				.adaptive_max_writes = (uint32_t)number(stmt, 7),
+			},
+	};
+	snprintf(b->profile_hash, sizeof(b->profile_hash), "%s",
+		 (const char *)sqlite3_column_text(stmt, 0));
+	return 0;
+}
+
+/* The same prices under two names have the same bound, so that one row for a hash is enough. */
+static int load_bounds(struct load *load, struct result_group *group)
+{
+	sqlite3_stmt *stmt;
+	int ret = prepare(load,
+			  "SELECT f.hash, b.optimum_cycles, b.optimum_decisions, b.adaptive_writes,"
+			  " b.adaptive_exits, b.adaptive_cycles, b.adaptive_exact,"
+			  " b.adaptive_max_writes FROM bounds AS b"
+			  " JOIN traces AS t ON t.id = b.trace_id"
+			  " JOIN profiles AS f ON f.id = b.profile_id"
+			  " WHERE t.hash = ?1 AND b.kernel = ?2 AND b.version = ?3"
+			  " AND json_remove(b.options, '$.policy') = ?4"
+			  " GROUP BY f.hash ORDER BY f.hash",
+			  &stmt);
+
+	if (ret)
+		return ret;
+	sqlite3_bind_text(stmt, 1, group->hash, -1, SQLITE_STATIC);
+	sqlite3_bind_text(stmt, 2, group->kernel, -1, SQLITE_STATIC);
+	sqlite3_bind_text(stmt, 3, group->version, -1, SQLITE_STATIC);
+	sqlite3_bind_text(stmt, 4, group->options, -1, SQLITE_STATIC);
+	while ((ret = next_row(load, stmt)) > 0)
+		if ((ret = load_bound(load, stmt, group)))
+			break;
+	sqlite3_finalize(stmt);
+	return ret;
+}
+
 static int load_counts(struct load *load, sqlite3_stmt *steps, sqlite3_stmt *exits,
 		       sqlite3_stmt *paths)
 {
 	for (size_t g = 0; g < load->results->nr_groups; g++) {
 		struct result_group *group = &load->results->groups[g];
+		int ret = load_bounds(load, group);
 
-		for (size_t i = 0; i < group->nr; i++) {
+		for (size_t i = 0; i < group->nr && !ret; i++) {
 			struct ledger *ledger = &group->runs[i].ledger;
-			int ret = load_steps(load, steps, group->run_ids[i], ledger);
+
+			ret = load_steps(load, steps, group->run_ids[i], ledger);
 
 			if (!ret)
 				ret = load_exits(load, exits, group->run_ids[i], ledger);
 			if (!ret)
 				ret = load_paths(load, paths, group->run_ids[i], ledger);
-			if (ret)
-				return ret;
 		}
+		if (ret)
+			return ret;
 	}
 	return 0;
 }
@@ -418,6 +473,7 @@ void results_release(struct results *results)
 			free(group->runs[i].ledger.paths);
 		free(group->runs);
 		free(group->run_ids);
+		free(group->bounds);
 	}
 	for (size_t i = 0; i < results->nr_texts; i++)
 		free(results->texts[i]);

@@ -36,6 +36,16 @@ struct result_filter {
 };
 
 /**
+ * struct result_bound - The clairvoyant bound of a group's trace, under one profile.
+ * @profile_hash: of that profile
+ * @bound:        see there
+ */
+struct result_bound {
+	char profile_hash[PROFILE_HASH_LEN];
+	struct bound bound;
+};
+
+/**
  * struct result_group - Runs that may be compared. Texts are owned by the results.
  * @trace:      the file that the trace was first seen in
  * @mode:       measured, restored, projected, synthetic, scenario or unknown
@@ -50,6 +60,8 @@ struct result_filter {
  * @runs:       in the order in which they were stored; vcpus and duration are not read
  * @run_ids:    runs.id of each
  * @nr:         entries of @runs and @run_ids, at least 1
+ * @bounds:     those that are stored, one for each profile
+ * @nr_bounds:  entries of @bounds
  */
 struct result_group {
 	const char *trace;
@@ -65,6 +77,8 @@ struct result_group {
 	struct run *runs;
 	int64_t *run_ids;
 	size_t nr;
+	struct result_bound *bounds;
+	size_t nr_bounds;
 };
 
 /**

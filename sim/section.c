@@ -34,6 +34,11 @@ static json_t *new_section(json_t *sections, const char *id, int group, const ch
 	return section;
 }
 
+static uint64_t number_of(const json_t *object, const char *key)
+{
+	return (uint64_t)json_integer_value(json_object_get(object, key));
+}
+
 static json_t *new_row(json_t *section)
 {
 	json_t *row = json_array();
@@ -149,6 +154,61 @@ static void add_ranking(json_t *sections, int g, const json_t *group)
 		for (size_t n = 0; n < sizeof(numbers) / sizeof(numbers[0]); n++)
 			add_number(row, policy, numbers[n]);
 		add_percent(row, policy, "cheapest_probability", 100);
+	}
+}
+
+/* What the bound is, and how near adaptive could come. */
+static char *optimum_note(const json_t *optimum)
+{
+	const json_t *best = json_object_get(optimum, "best_adaptive");
+	char n[TABLE_NUMBER_LEN], *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		return NULL;
+	fprintf(out, "Offline-optimal knows the future and costs %s cycles at typical prices",
+		table_number(number_of(optimum, "cycles"), n));
+	fprintf(out, ", with %s changes of interception: no policy costs less.",
+		table_number(number_of(optimum, "decisions"), n));
+	if (json_is_object(best)) {
+		fprintf(out, " The best adaptive, --adaptive-writes %s",
+			table_number(number_of(best, "writes"), n));
+		fprintf(out, " --adaptive-exits %" PRIu64, number_of(best, "exits"));
+		fprintf(out, ", costs %s cycles more",
+			table_number(number_of(best, "above_optimum_cycles"), n));
+		fprintf(out, " (ratio %.6f); %s", json_real_value(json_object_get(best, "ratio")),
+			json_is_true(json_object_get(best, "exact"))
+				? "no number of exits is better"
+				: "the best of those tried");
+		fprintf(out, ", with 1 to %s writes.",
+			table_number(number_of(best, "max_writes"), n));
+	}
+	fclose(out);
+	return text;
+}
+
+static void add_optimum(json_t *sections, int g, const json_t *group)
+{
+	const json_t *optimum = json_object_get(group, "optimum");
+	json_t *section, *policy;
+	char *note;
+	size_t i;
+
+	if (!json_is_object(optimum))
+		return;
+	note = optimum_note(optimum);
+	section = new_section(sections, "optimum", g, "How far from the optimum", note ? note : "",
+			      "policy:policy|>above_optimum_cycles:above optimum|>ratio:ratio");
+	free(note);
+	json_array_foreach(json_object_get(optimum, "policies"), i, policy)
+	{
+		json_t *row = new_row(section);
+		json_t *ratio = json_object_get(policy, "ratio");
+
+		add_text(row, policy, "policy");
+		add_number(row, policy, "above_optimum_cycles");
+		add_cell(row, ratio, "%.6f", json_real_value(ratio));
 	}
 }
 
@@ -570,6 +630,7 @@ json_t *sections_json(const json_t *doc)
 	json_array_foreach(json_object_get(doc, "groups"), g, group)
 	{
 		add_ranking(sections, (int)g, group);
+		add_optimum(sections, (int)g, group);
 		add_split(sections, (int)g, group);
 		add_sensitivity(sections, (int)g, group);
 		add_segments(sections, (int)g, group);

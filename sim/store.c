@@ -22,12 +22,14 @@
 #include "models/event.h"
 #include "sim/digest.h"
 
-/* Made by CMake from sim/schema.sql. */
+/* Made by CMake from sim/schema.sql and sim/schema_2.sql. */
 extern const char embedded_schema_sql[];
+extern const char embedded_schema_2_sql[];
 
 /* A new version is one more entry, with a script that changes what the one before left. */
 static const struct store_migration schema[] = {
 	{1, embedded_schema_sql},
+	{2, embedded_schema_2_sql},
 };
 
 struct store {
@@ -287,6 +289,32 @@ static int connect(struct store *store, int flags, struct xfd_error *err)
 	return rc == SQLITE_OK ? 0 : store_fail(store, rc, doing, err);
 }
 
+/* So that an older schema can be read as if it were migrated, and the file stays as it is. */
+static int copy_to_memory(struct store *store, struct xfd_error *err)
+{
+	static const char doing[] = "read the database";
+	sqlite3_backup *backup;
+	sqlite3 *copy = NULL;
+	int rc = sqlite3_open(":memory:", &copy);
+
+	if (rc == SQLITE_OK) {
+		backup = sqlite3_backup_init(copy, "main", store->db, "main");
+		sqlite3_backup_step(backup, -1);
+		rc = sqlite3_backup_finish(backup);
+	}
+	if (rc == SQLITE_OK)
+		rc = sqlite3_db_config(copy, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	if (rc != SQLITE_OK) {
+		sqlite3_close(copy);
+		return xfd_error_set(err, XFD_ERROR_SYSTEM, store->path, 0, -1, "cannot %s: %s",
+				     doing, sqlite3_errstr(rc));
+	}
+	sqlite3_extended_result_codes(copy, 1);
+	sqlite3_close(store->db);
+	store->db = copy;
+	return 0;
+}
+
 static int open_store(struct store *store, bool writable, const struct store_migration *migrations,
 		      size_t nr, struct xfd_error *err)
 {
@@ -305,11 +333,8 @@ static int open_store(struct store *store, bool writable, const struct store_mig
 	if (!writable && !version)
 		return refuse(store, err, "wanted a results database, the file is empty");
 	if (!writable && version < (int64_t)nr)
-		return xfd_error_set(err, XFD_ERROR_INPUT, store->path, 0, -1,
-				     "made by an older xfdsim (schema %" PRId64
-				     "); storing a run in it brings it to schema %zu",
-				     version, nr);
-	if (version < (int64_t)nr) {
+		ret = copy_to_memory(store, err);
+	if (!ret && version < (int64_t)nr) {
 		ret = exec(store, "PRAGMA foreign_keys = OFF", "open the database", err);
 		if (!ret)
 			ret = migrate(store, migrations, nr, err);
@@ -774,4 +799,70 @@ int store_run(struct store *store, const struct run *run, const struct trace_inf
 	if (existed)
 		*existed = found;
 	return 0;
+}
+
+/* Bounds. */
+
+/* ?1 trace, ?2 profile, ?3 kernel, ?4 options, ?5 version, ?6 on: the bound. */
+static int put_bound(struct store *store, uint64_t trace_id, uint64_t profile_id,
+		     const struct run *run, const struct bound *b, const char *sql,
+		     struct xfd_error *err)
+{
+	return one(store, NULL, "store a bound", err, sql, "nntttnnnnnnn", trace_id, profile_id,
+		   run->kernel, run->options, XFDSIM_VERSION, b->optimum_cycles,
+		   b->optimum_decisions, (uint64_t)b->adaptive.adaptive_writes,
+		   (uint64_t)b->adaptive.adaptive_exits,
+		   b->adaptive.adaptive_writes ? b->adaptive_cycles : b->optimum_cycles,
+		   (uint64_t)b->adaptive_exact, (uint64_t)b->adaptive_max_writes);
+}
+
+static int put_and_check_bound(struct store *store, const struct run *run,
+			       const struct cost_profile *profile, const struct bound *bound,
+			       struct xfd_error *err)
+{
+	int64_t trace_id = 0, profile_id = 0;
+	int ret = put_profile(store, profile, &profile_id, err);
+
+	if (ret >= 0)
+		ret = one(store, &trace_id, "store a bound", err,
+			  "SELECT id FROM traces WHERE hash = ?1", "t", run->trace_hash);
+	if (ret < 0)
+		return ret;
+	if (!ret)
+		return refuse(store, err, "a bound needs a stored run of its trace");
+	ret = put_bound(store, (uint64_t)trace_id, (uint64_t)profile_id, run, bound,
+			"INSERT INTO bounds (trace_id, profile_id, kernel, options, version,"
+			" optimum_cycles, optimum_decisions, adaptive_writes, adaptive_exits,"
+			" adaptive_cycles, adaptive_exact, adaptive_max_writes)"
+			" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, nullif(?8, 0), nullif(?9, 0),"
+			" CASE WHEN ?8 THEN ?10 END, ?11, ?12)"
+			" ON CONFLICT (trace_id, profile_id, kernel, options, version) DO NOTHING",
+			err);
+	if (ret < 0)
+		return ret;
+	ret = put_bound(store, (uint64_t)trace_id, (uint64_t)profile_id, run, bound,
+			"SELECT 1 FROM bounds WHERE trace_id = ?1 AND profile_id = ?2"
+			" AND kernel = ?3 AND options = ?4 AND version = ?5"
+			" AND optimum_cycles = ?6 AND optimum_decisions = ?7"
+			" AND adaptive_writes IS nullif(?8, 0) AND adaptive_exits IS nullif(?9, 0)"
+			" AND adaptive_cycles IS CASE WHEN ?8 THEN ?10 END"
+			" AND adaptive_exact = ?11 AND adaptive_max_writes = ?12",
+			err);
+	if (ret)
+		return ret < 0 ? ret : 0;
+	return refuse(store, err,
+		      "another bound of the same trace, profile, kernel and options is there: the "
+		      "database was changed, or two programs call themselves "
+		      "xfdsim " XFDSIM_VERSION);
+}
+
+int store_bound(struct store *store, const struct run *run, const struct cost_profile *profile,
+		const struct bound *bound, struct xfd_error *err)
+{
+	static const char doing[] = "store a bound";
+	int ret = begin(store, doing, err);
+
+	if (ret)
+		return ret;
+	return finish(store, put_and_check_bound(store, run, profile, bound, err), doing, err);
 }

@@ -2,8 +2,9 @@
 /**
  * DOC: The results database, one SQLite file.
  *
- * Shape: traces, profiles with their prices, runs with their counts (sim/schema.sql). Views
- *        multiply counts by prices, so the sqlite3 shell is a full user interface.
+ * Shape: traces, profiles with their prices, runs with their counts (sim/schema.sql), bounds
+ *        (sim/schema_2.sql). Views multiply counts by prices, so the sqlite3 shell is a full
+ *        user interface.
  * Unit:  a run is one transaction. Whatever kills the program, and whenever, the file holds
  *        whole runs only. The journal is a rollback journal: beside the one file there is
  *        nothing to copy or lose once no program is writing.
@@ -18,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sim/bound.h"
 #include "sim/ledger.h"
 #include "sim/profile.h"
 #include "traces/error.h"
@@ -59,10 +61,10 @@ int store_open(const char *path, struct store **store, struct xfd_error *err)
  * store_open_existing() - Open a database for reading only.
  * @path:  file name, which has to exist
  * @store: receives the store; close it with store_close()
- * @err:   filled on failure, as by store_open(); also input for an older schema, which only
- *         store_open() can migrate
+ * @err:   filled on failure, as by store_open()
  *
- * Return: 0 or a negative errno.
+ * A file with an older schema is read through a copy in memory, migrated there. Return: 0 or a
+ * negative errno.
  */
 int store_open_existing(const char *path, struct store **store, struct xfd_error *err)
 	__attribute__((warn_unused_result));
@@ -142,6 +144,21 @@ int store_profile(struct store *store, const struct cost_profile *profile, int64
  */
 int store_run(struct store *store, const struct run *run, const struct trace_info *trace,
 	      const char *trace_name, int64_t *run_id, bool *existed, struct xfd_error *err)
+	__attribute__((warn_unused_result));
+
+/**
+ * store_bound() - Store the clairvoyant bound of a trace.
+ * @store:   open for writing
+ * @run:     a stored run of it: its trace, kernel and options
+ * @profile: at whose typical prices; stored too
+ * @bound:   the bound
+ * @err:     filled on failure
+ *
+ * One that is there already must be the same: else input. One transaction. Return: 0 or a
+ * negative errno.
+ */
+int store_bound(struct store *store, const struct run *run, const struct cost_profile *profile,
+		const struct bound *bound, struct xfd_error *err)
 	__attribute__((warn_unused_result));
 
 /**

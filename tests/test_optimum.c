@@ -11,9 +11,11 @@
 
 #include "models/exit_reason.h"
 #include "sim/optimum.h"
+#include "sim/patience.h"
 #include "traces/block.h"
 
-enum { MAX_VCPUS = 3, MAX_EVENTS = 400 };
+/* Costs are compared with the number of changes in their last digits. */
+enum { MAX_VCPUS = 3, MAX_EVENTS = 400, PER_CYCLE = 1000 };
 
 struct trial {
 	struct trace_info info;
@@ -45,11 +47,10 @@ static void trial_init(struct trial *t, const char *kernel, uint32_t vcpus, uint
 	assert_non_null(t->config.kernel);
 }
 
-static uint64_t optimum(struct trial *t)
+static struct optimum *work_out(struct trial *t)
 {
 	static struct block_builder builder;
 	struct optimum *o = optimum_new(&t->config, &t->info, prices);
-	uint64_t cycles;
 
 	assert_non_null(o);
 	block_builder_init(&builder, t->info.tsc_khz);
@@ -57,9 +58,16 @@ static uint64_t optimum(struct trial *t)
 		assert_int_equal(optimum_block(o, block_build(&builder, t->event, t->nr,
 							      t->info.nr_vcpus == 1)),
 				 0);
-	cycles = optimum_cycles(o);
+	return o;
+}
+
+static uint64_t optimum(struct trial *t)
+{
+	struct optimum *o = work_out(t);
+	uint64_t changes, cycles = optimum_cycles(o, &changes);
+
 	optimum_free(o);
-	return cycles;
+	return cycles * PER_CYCLE + changes;
 }
 
 static uint64_t price_of(const struct step_log *log, bool *exits, bool *updates)
@@ -103,7 +111,7 @@ static uint64_t brute(const struct trial *t, const struct whole *from, size_t at
 	whole_copy(&w, from);
 	if (machine_event(&w.machine, &t->event[at], &result) != MACHINE_OK)
 		return UINT64_MAX / 2;
-	cost = price_of(&result.log, &exits, &updates);
+	cost = price_of(&result.log, &exits, &updates) * PER_CYCLE;
 	best = cost + brute(t, &w, at + 1);
 	v = &w.vcpus[t->event[at].vcpu];
 	if (!exits || (v->flags & VCPU_NO_AMX) || !fpstate_has_tiles_room(&v->fpstate))
@@ -114,8 +122,8 @@ static uint64_t brute(const struct trial *t, const struct whole *from, size_t at
 	if (v->xfd_no_write_intercept && t->config.kernel->traps_nm)
 		v->intercept_nm = true;
 	if (!updates)
-		cost += prices->price[STEP_intercept_update].cycles[PRICE_TYPICAL];
-	flipped = cost + brute(t, &other, at + 1);
+		cost += prices->price[STEP_intercept_update].cycles[PRICE_TYPICAL] * PER_CYCLE;
+	flipped = cost + 1 + brute(t, &other, at + 1);
 	return flipped < best ? flipped : best;
 }
 
@@ -291,7 +299,8 @@ static void shared_pcpus_have_the_optimum_of_brute_force(void **state)
 }
 
 /* Returns UINT64_MAX when the policy's run is refused (a #NM in the host). */
-static uint64_t policy_cost(const struct trial *t, const struct xfd_policy *policy)
+static uint64_t policy_cost(const struct trial *t, const struct xfd_policy *policy,
+			    struct policy_params params)
 {
 	struct machine_config config = t->config;
 	struct machine_result result;
@@ -300,7 +309,7 @@ static uint64_t policy_cost(const struct trial *t, const struct xfd_policy *poli
 	bool unused;
 
 	config.policy = policy;
-	config.params = (struct policy_params){1 + (uint32_t)draw(3), 1 + (uint32_t)draw(20)};
+	config.params = params;
 	whole_init(&w, t, &config);
 	for (size_t i = 0; i < t->nr; i++) {
 		if (machine_event(&w.machine, &t->event[i], &result) != MACHINE_OK)
@@ -321,9 +330,11 @@ static void no_policy_is_cheaper_than_the_optimum(void **state)
 		uint64_t best;
 
 		random_trial(&t, 1000000 + seed, 20 + seed % (MAX_EVENTS - 20));
-		best = optimum(&t);
+		best = optimum(&t) / PER_CYCLE;
 		for (size_t i = 0; (policy = policy_at(i)); i++) {
-			uint64_t cost = policy_cost(&t, policy);
+			struct policy_params params = {1 + (uint32_t)draw(3),
+						       1 + (uint32_t)draw(20)};
+			uint64_t cost = policy_cost(&t, policy, params);
 
 			if (cost < best)
 				fail_msg("seed %llu, %s: %llu, but the optimum is %llu",
@@ -333,6 +344,82 @@ static void no_policy_is_cheaper_than_the_optimum(void **state)
 		}
 	}
 	assert_true(equal);
+}
+
+static size_t compare_adaptive(const struct trial *t, const struct optimum *o, uint32_t writes,
+			       uint32_t exits, struct policy_params *best, uint64_t *least)
+{
+	uint64_t cycles = UINT64_MAX, wanted = policy_cost(t, policy_find("adaptive"),
+							   (struct policy_params){writes, exits});
+
+	if (!optimum_adaptive_cycles(o, writes, exits, &cycles))
+		cycles = UINT64_MAX;
+	if (cycles != wanted)
+		fail_msg("writes %u, exits %u: %llu instead of %llu", writes, exits,
+			 (unsigned long long)cycles, (unsigned long long)wanted);
+	if (cycles < *least) {
+		*least = cycles;
+		*best = (struct policy_params){writes, exits};
+	}
+	return cycles != UINT64_MAX;
+}
+
+static void every_adaptive_costs_what_its_replay_costs(void **state)
+{
+	static struct trial t;
+	size_t nr_replayed = 0;
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 300; seed++) {
+		struct policy_params best = {0}, found;
+		uint64_t least = UINT64_MAX, cycles;
+		struct optimum *o;
+
+		random_trial(&t, seed, 20 + seed % (MAX_EVENTS - 20));
+		o = work_out(&t);
+		for (uint32_t writes = 1; writes <= PATIENCE_WRITES; writes++) {
+			for (uint32_t exits = 1; exits <= 60; exits++)
+				nr_replayed +=
+					compare_adaptive(&t, o, writes, exits, &best, &least);
+			nr_replayed +=
+				compare_adaptive(&t, o, writes, PATIENCE_NEVER, &best, &least);
+		}
+		assert_true(optimum_adaptive(o, &found, &cycles));
+		assert_true(cycles == least);
+		if (found.adaptive_exits <= 60)
+			assert_memory_equal(&found, &best, sizeof(best));
+		optimum_free(o);
+	}
+	assert_true(nr_replayed > 50000);
+}
+
+/* Five exits with two members: 1 and 2 have gone, 3 cannot be told from those above it. */
+static void what_has_no_room_is_left_out(void **state)
+{
+	static const struct patience_edge write = {
+		.next = 1, .flipped = 2, .flip_cost = 100, .hook = PATIENCE_WRITE};
+	static const struct patience_edge exits_of[] = {
+		{.next = 1, .flipped = PATIENCE_DEAD},
+		{.next = 2, .flipped = 1, .cost = 10, .flip_cost = 1000, .hook = PATIENCE_SAME},
+	};
+	static const uint32_t states[] = {1, 2};
+	struct patience *p = patience_new(1, 2);
+	uint64_t cycles;
+
+	(void)state;
+	assert_non_null(p);
+	assert_int_equal(patience_step(p, states, &write, 1), 0);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(patience_step(p, states, exits_of, 2), 0);
+	for (uint32_t exits = 1; exits <= 2; exits++) {
+		assert_true(patience_cycles(p, 1, exits, &cycles));
+		assert_int_equal(cycles, 100 + 10 * (exits - 1) + 1000);
+	}
+	assert_false(patience_cycles(p, 1, 3, &cycles));
+	assert_true(patience_cycles(p, 1, PATIENCE_NEVER, &cycles));
+	assert_int_equal(cycles, 100 + 5 * 10);
+	assert_false(patience_whole(p));
+	patience_free(p);
 }
 
 static int load_prices(void **state)
@@ -356,6 +443,8 @@ int main(void)
 		cmocka_unit_test(every_short_trace_has_the_optimum_of_brute_force),
 		cmocka_unit_test(shared_pcpus_have_the_optimum_of_brute_force),
 		cmocka_unit_test(no_policy_is_cheaper_than_the_optimum),
+		cmocka_unit_test(every_adaptive_costs_what_its_replay_costs),
+		cmocka_unit_test(what_has_no_room_is_left_out),
 	};
 
 	return cmocka_run_group_tests(tests, load_prices, free_prices);

@@ -1037,6 +1037,115 @@ static void an_older_database_is_migrated_with_its_runs(void **state)
 	open_fails(DB, XFD_ERROR_INPUT, "made by a newer xfdsim");
 }
 
+/* The database as the first xfdsim made it, with a run in it. */
+static void make_oldest(struct fixture *f)
+{
+	struct xfd_error err = {0};
+	struct store *store;
+	size_t newest;
+
+	assert_int_equal(store_open_migrating(DB, store_schema(&newest), 1, &store, &err), 0);
+	assert_true(newest > 1);
+	make_run(f, "passthrough");
+	put(store, f, NULL);
+	store_close(store);
+}
+
+static void an_older_database_is_read_without_being_changed(void **state)
+{
+	struct xfd_error err = {0};
+	struct store *store;
+	struct fixture f;
+	size_t newest;
+	sqlite3 *db;
+
+	(void)state;
+	make_oldest(&f);
+	store_schema(&newest);
+	assert_int_equal(store_open_existing(DB, &store, &err), 0);
+	assert_int_equal(ask(store, "PRAGMA user_version"), newest);
+	assert_int_equal(ask(store, "SELECT count(*) FROM bounds"), 0);
+	asks(store, "SELECT policy FROM runs", "passthrough");
+	store_close(store);
+	assert_int_equal(sqlite3_open(DB, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db,
+				      "CREATE TEMP TABLE t (v CHECK (v = 1));"
+				      "INSERT INTO t SELECT user_version FROM"
+				      " pragma_user_version",
+				      NULL, NULL, NULL),
+			 SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "SELECT * FROM bounds", NULL, NULL, NULL), SQLITE_ERROR);
+	sqlite3_close(db);
+}
+
+static void an_older_database_takes_bounds_once_it_is_written(void **state)
+{
+	struct bound bound = {.optimum_cycles = 100,
+			      .optimum_decisions = 3,
+			      .adaptive_cycles = 120,
+			      .adaptive = {1, 5},
+			      .adaptive_exact = true,
+			      .adaptive_max_writes = 4};
+	struct cost_profile *profile;
+	struct xfd_error err = {0};
+	struct store *store;
+	struct fixture f;
+	bool existed;
+
+	(void)state;
+	make_oldest(&f);
+	assert_int_equal(profile_load("spr", &profile, &err), 0);
+	store = open_ok(DB);
+	put(store, &f, &existed);
+	assert_true(existed);
+	/* Twice the same is one bound. */
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(store_bound(store, &f.run, profile, &bound, &err), 0);
+	asks(store,
+	     "SELECT optimum_cycles || ' ' || optimum_decisions || ' ' || adaptive_writes || ' ' ||"
+	     " adaptive_exits || ' ' || adaptive_cycles || ' ' || count(*) FROM bounds",
+	     "100 3 1 5 120 1");
+	assert_int_equal(ask(store, "SELECT above_optimum_cycles = overhead_cycles - 100"
+				    " FROM above_optimum"),
+			 1);
+	/* Under the same names another one is no answer. */
+	bound.optimum_decisions++;
+	assert_true(store_bound(store, &f.run, profile, &bound, &err) < 0);
+	assert_int_equal(err.kind, XFD_ERROR_INPUT);
+	asks(store, "SELECT optimum_decisions FROM bounds", "3");
+	/* Nor is one of a trace that nobody has replayed. */
+	memset(&err, 0, sizeof(err));
+	f.run.trace_hash[0] ^= 1;
+	assert_true(store_bound(store, &f.run, profile, &bound, &err) < 0);
+	assert_int_equal(err.kind, XFD_ERROR_INPUT);
+	store_close(store);
+	profile_free(profile);
+}
+
+static void a_trace_that_adaptive_cannot_replay_has_a_bound(void **state)
+{
+	struct bound bound = {.optimum_cycles = 7,
+			      .adaptive_cycles = UINT64_MAX,
+			      .adaptive_exact = true,
+			      .adaptive_max_writes = 4};
+	struct store *store = open_ok(DB);
+	struct cost_profile *profile;
+	struct xfd_error err = {0};
+	struct fixture f;
+
+	(void)state;
+	assert_int_equal(profile_load("spr", &profile, &err), 0);
+	make_run(&f, "passthrough");
+	put(store, &f, NULL);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(store_bound(store, &f.run, profile, &bound, &err), 0);
+	assert_int_equal(ask(store, "SELECT adaptive_writes IS NULL AND adaptive_exits IS NULL AND"
+				    " adaptive_cycles IS NULL FROM bounds"),
+			 1);
+	store_close(store);
+	profile_free(profile);
+}
+
 static void a_migration_that_fails_changes_nothing(void **state)
 {
 	static const char *const scripts[] = {
@@ -1136,6 +1245,9 @@ int main(void)
 		STORE_TEST(a_kill_at_any_point_leaves_whole_runs_only),
 		STORE_TEST(processes_that_store_together_agree_on_one_copy),
 		STORE_TEST(an_older_database_is_migrated_with_its_runs),
+		STORE_TEST(an_older_database_is_read_without_being_changed),
+		STORE_TEST(an_older_database_takes_bounds_once_it_is_written),
+		STORE_TEST(a_trace_that_adaptive_cannot_replay_has_a_bound),
 		STORE_TEST(a_migration_that_fails_changes_nothing),
 		STORE_TEST(two_same_databases_give_the_same_answers),
 	};

@@ -186,35 +186,6 @@ static json_t *row_json(const struct context *x, size_t at)
 			 cli_uint(l->nr_skipped), "steps", json_object_get(ledger_json, "steps"));
 }
 
-static double ratio(uint64_t cycles, uint64_t optimum)
-{
-	return optimum ? (double)cycles / (double)optimum : 1;
-}
-
-static json_t *bound_json(const struct context *x)
-{
-	const struct bound *b = x->bound;
-	const struct comparison *c = x->comparison;
-	json_t *rows = json_array();
-
-	for (size_t i = 0; i < c->nr; i++) {
-		uint64_t cycles = c->rows[i].overhead_cycles[PRICE_TYPICAL];
-
-		json_array_append_new(rows,
-				      json_pack("{ss so sf}", "policy", c->rows[i].run->policy,
-						"above_optimum_cycles",
-						cli_uint(cycles - b->optimum_cycles), "ratio",
-						ratio(cycles, b->optimum_cycles)));
-	}
-	return json_pack("{so so so so sf sf so}", "offline_optimal_cycles",
-			 cli_uint(b->optimum_cycles), "best_adaptive_writes",
-			 cli_uint(b->adaptive.adaptive_writes), "best_adaptive_exits",
-			 cli_uint(b->adaptive.adaptive_exits), "best_adaptive_cycles",
-			 cli_uint(b->adaptive_cycles), "best_adaptive_ratio",
-			 ratio(b->adaptive_cycles, b->optimum_cycles), "best_adaptive_worst_ratio",
-			 b->worst_ratio, "policies", rows);
-}
-
 static json_t *comparison_json(const struct context *x)
 {
 	const struct comparison *c = x->comparison;
@@ -243,7 +214,7 @@ static json_t *comparison_json(const struct context *x)
 					 : json_null(),
 		"break_even", segments, "ranking", rows);
 	if (x->bound)
-		json_object_set_new(root, "optimum", bound_json(x));
+		json_object_set_new(root, "optimum", bound_json(x->bound, c, x->profile));
 	return root;
 }
 
@@ -419,6 +390,31 @@ static void print_break_even(const struct context *x, FILE *out)
 	}
 }
 
+static void print_best_adaptive(const struct context *x, FILE *out)
+{
+	const struct bound *b = x->bound;
+	char n[TABLE_NUMBER_LEN];
+
+	if (!b->adaptive.adaptive_writes) {
+		fputs("\nNo adaptive, whatever its parameters, gets through this trace.\n", out);
+		return;
+	}
+	fprintf(out, "\nBest adaptive: --adaptive-writes %" PRIu32 " --adaptive-exits %" PRIu32,
+		b->adaptive.adaptive_writes, b->adaptive.adaptive_exits);
+	fprintf(out, ", +%s cycles (ratio %.6f); ",
+		table_number(b->adaptive_cycles - b->optimum_cycles, n),
+		bound_ratio(b, b->adaptive_cycles));
+	fprintf(out,
+		b->adaptive_exact ? "no number of exits with 1 to %" PRIu32 " writes is better.\n"
+				  : "of those tried with 1 to %" PRIu32
+				    " writes: the trace has too many for all numbers of exits.\n",
+		b->adaptive_max_writes);
+	fprintf(out,
+		"Over all traces its writes, syncs and switches cost at most %.1f times the "
+		"optimum's (theory).\n",
+		bound_worst_ratio(&b->adaptive, x->profile));
+}
+
 static void print_bound(const struct context *x, FILE *out)
 {
 	struct table *table = table_new("policy|>above the optimum|>of guest time|>ratio");
@@ -426,10 +422,10 @@ static void print_bound(const struct context *x, FILE *out)
 	const struct bound *b = x->bound;
 	char n[TABLE_NUMBER_LEN];
 
-	fprintf(out,
-		"\nOffline-optimal, which knows the future, costs %s cycles at typical prices; no "
-		"policy costs less.\n\n",
+	fprintf(out, "\nOffline-optimal, which knows the future, costs %s cycles at typical prices",
 		table_number(b->optimum_cycles, n));
+	fprintf(out, " with %s change%s of interception; no policy costs less.\n\n",
+		table_number(b->optimum_decisions, n), b->optimum_decisions == 1 ? "" : "s");
 	for (size_t i = 0; i < c->nr; i++) {
 		uint64_t cycles = c->rows[i].overhead_cycles[PRICE_TYPICAL];
 
@@ -437,18 +433,10 @@ static void print_bound(const struct context *x, FILE *out)
 		table_cell(table, "%s", c->rows[i].run->policy);
 		table_cell(table, "+%s", table_number(cycles - b->optimum_cycles, n));
 		table_cell(table, "%.5f%%", percent(x, &c->rows[i], cycles - b->optimum_cycles));
-		table_cell(table, "%.6f", ratio(cycles, b->optimum_cycles));
+		table_cell(table, "%.6f", bound_ratio(b, cycles));
 	}
 	table_print(table, out);
-	fprintf(out,
-		"\nBest adaptive of those tried: --adaptive-writes %" PRIu32
-		" --adaptive-exits %" PRIu32 ", +%s cycles",
-		b->adaptive.adaptive_writes, b->adaptive.adaptive_exits,
-		table_number(b->adaptive_cycles - b->optimum_cycles, n));
-	fprintf(out,
-		" (ratio %.6f).\nOver all traces its writes, syncs and switches cost at most %.1f "
-		"times the optimum's (theory).\n",
-		ratio(b->adaptive_cycles, b->optimum_cycles), b->worst_ratio);
+	print_best_adaptive(x, out);
 }
 
 static void print_text(const struct context *x, FILE *out)
@@ -528,6 +516,8 @@ static int compare_one(const struct args *args, const char *path, struct store *
 				     profile, err);
 	if (!ret && args->optimum)
 		ret = bound_trace(path, &args->run.options, profile, &bound, err);
+	if (!ret && args->optimum && *store)
+		ret = store_bound(*store, &runs[0], profile, &bound, err);
 	if (!ret && array)
 		json_array_append_new(array, comparison_json(&x));
 	else if (!ret)
@@ -593,8 +583,9 @@ int cmd_compare(int argc, char **argv)
 		 1},
 		{"max-regression", OPT_MAX_REGRESSION, "PERCENT", 0, "By so much more (0)", 1},
 		{"optimum", OPT_OPTIMUM, NULL, 0,
-		 "Also find the clairvoyant optimum, each policy's distance from it, and the best "
-		 "parameters of adaptive; reads TRACE five more times",
+		 "Also find, and store, the clairvoyant optimum, each policy's distance from it, "
+		 "and "
+		 "the best parameters of adaptive; reads TRACE again and takes much longer",
 		 1},
 		{0},
 	};

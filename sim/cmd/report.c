@@ -94,6 +94,27 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
+/* What makes a group's runs again, and its bound, which belongs to a profile. */
+static json_t *compare_json(const struct args *args, const json_t *group)
+{
+	json_t *command = json_object_get(group, "command");
+	char *text = NULL;
+	size_t len;
+	FILE *out;
+
+	if (!json_is_object(json_object_get(group, "optimum")))
+		return json_incref(command);
+	out = open_memstream(&text, &len);
+	if (!out)
+		return json_incref(command);
+	fprintf(out, "%s --optimum --profile ", json_string_value(command));
+	cli_shell_word(out, args->profile);
+	fclose(out);
+	command = json_string(text);
+	free(text);
+	return command;
+}
+
 /* What makes the report again: the runs, then this command. */
 static json_t *commands_json(const struct args *args, const json_t *doc)
 {
@@ -104,7 +125,7 @@ static json_t *commands_json(const struct args *args, const json_t *doc)
 
 	json_array_foreach(json_object_get(doc, "groups"), g, group)
 	{
-		json_array_append(commands, json_object_get(group, "command"));
+		json_array_append_new(commands, compare_json(args, group));
 	}
 	out = open_memstream(&text, &len);
 	if (!out)
