@@ -2,10 +2,17 @@
 /* Output files are there whole or not at all. */
 #include "tests/trace_files.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "traces/outfile.h"
 
@@ -296,6 +303,89 @@ static void a_file_without_a_name_is_written_directly(void **state)
 	fclose(file);
 }
 
+/* Writes @path and is killed, before the commit when @commit is false. */
+static void killed(const char *path, bool commit)
+{
+	static char block[100000];
+	pid_t child = fork();
+	int status;
+
+	assert_true(child >= 0);
+	if (!child) {
+		struct xfd_error err = {0};
+		struct outfile *out;
+
+		if (outfile_open(path, &out, &err) ||
+		    outfile_write(out, block, sizeof(block), &err) ||
+		    (commit && outfile_commit(out, &err)))
+			_exit(1);
+		kill(getpid(), SIGKILL);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+static bool nameless;
+
+static void sigkill_leaves_nothing_but_what_was_committed(void **state)
+{
+	const char *path = scratch_path("a");
+
+	(void)state;
+	killed(path, false);
+	assert_int_equal(scratch_entries(true), nameless ? 0 : 1);
+	save(path, "old");
+	killed(path, false);
+	assert_content(path, "old");
+	assert_int_equal(scratch_entries(true), nameless ? 1 : 2);
+	killed(path, true);
+	assert_int_equal(scratch_entries(false), 1);
+	killed(path, true);
+	assert_int_equal(scratch_entries(true), 1);
+}
+
+/* Whoever makes the file in between is overwritten, as before and as by rename(). */
+static void a_file_that_appears_meanwhile_is_replaced(void **state)
+{
+	const char *path = scratch_path("a");
+	struct xfd_error err = {0};
+	struct outfile *out;
+
+	(void)state;
+	assert_int_equal(outfile_open(path, &out, &err), 0);
+	assert_int_equal(outfile_write(out, "mine", 4, &err), 0);
+	file_save(path, "theirs", 6);
+	assert_int_equal(outfile_commit(out, &err), 0);
+	assert_content(path, "mine");
+	assert_int_equal(scratch_entries(true), 1);
+}
+
+/* From now on no file system has files without a name. False when the kernel will not say so. */
+static bool forbid_nameless(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, O_TMPFILE & ~O_DIRECTORY, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EOPNOTSUPP),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
+
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+static bool has_nameless(void)
+{
+	int fd = open("/tmp", O_TMPFILE | O_WRONLY, 0600);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -312,7 +402,25 @@ int main(void)
 		cmocka_unit_test(a_file_without_a_name_is_written_directly),
 		cmocka_unit_test(a_pipe_is_written_directly),
 		cmocka_unit_test(a_dash_and_dev_stdout_are_appended_to_standard_output),
+		cmocka_unit_test(sigkill_leaves_nothing_but_what_was_committed),
+		cmocka_unit_test(a_file_that_appears_meanwhile_is_replaced),
 	};
 
-	return cmocka_run_group_tests_name("outfile", tests, scratch_make, scratch_remove);
+	int failed;
+
+	nameless = has_nameless();
+	if (!nameless)
+		printf("/tmp has no files without a name: only temporary names are tested\n");
+	failed = cmocka_run_group_tests_name("outfile", tests, scratch_make, scratch_remove);
+	if (!nameless)
+		return failed;
+	if (!forbid_nameless()) {
+		printf("no seccomp here: temporary names are not tested\n");
+		return failed;
+	}
+	nameless = has_nameless();
+	if (nameless)
+		return 1;
+	return failed | cmocka_run_group_tests_name("outfile with temporary names", tests,
+						    scratch_make, scratch_remove);
 }

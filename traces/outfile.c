@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Atomic file output. A named temporary file in the same directory was preferred to
- * O_TMPFILE with linkat(), which needs /proc and cannot replace a file anyway.
+ * Atomic file output. A file without a name (O_TMPFILE) goes with its process, however that ends,
+ * so nothing stays behind even after SIGKILL. On commit it is linked to its place; where a file
+ * stands already, which linkat() cannot replace, under a temporary name that is renamed at once.
+ * File systems without such files (and systems without /proc, which linking needs) get the
+ * temporary name from the beginning.
  */
 #include "traces/outfile.h"
 
@@ -21,7 +24,7 @@ enum { BUFFER_BYTES = 65536, TEMP_TRIES = 1000 };
 /*
  * @name:   as the caller gave it, for messages
  * @place:  where the file will stand; NULL when it is written directly
- * @temp:   where it stands until then; NULL when it is written directly
+ * @temp:   where it stands until then; NULL when it has no name yet or is written directly
  * @offset: bytes accepted, those still in @buf included
  */
 struct outfile {
@@ -85,31 +88,67 @@ static size_t dir_len(const char *path)
 	return slash ? (size_t)(slash - path) + 1 : 0;
 }
 
+/* The name under which linkat() finds a file that has none. */
+static void fd_name(int fd, char name[32])
+{
+	snprintf(name, 32, "/proc/self/fd/%d", fd);
+}
+
+static int open_nameless(struct outfile *out)
+{
+	size_t len = dir_len(out->place);
+	char *dir = strndup(len ? out->place : ".", len ? len : 1);
+	char name[32];
+
+	if (!dir)
+		return -ENOMEM;
+	out->fd = open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+	free(dir);
+	if (out->fd < 0)
+		return -errno;
+	fd_name(out->fd, name);
+	if (!access(name, F_OK))
+		return 0;
+	close(out->fd);
+	out->fd = -1;
+	return -ENOENT;
+}
+
+/* Make the file under a temporary name, or give the one without a name one. */
+static int make_temp(struct outfile *out)
+{
+	char from[32];
+
+	if (out->fd < 0) {
+		out->fd = open(out->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		return out->fd < 0 ? -errno : 0;
+	}
+	fd_name(out->fd, from);
+	return linkat(AT_FDCWD, from, AT_FDCWD, out->temp, AT_SYMLINK_FOLLOW) ? -errno : 0;
+}
+
 /* Its own name keeps the umask in force, which mkstemp() would not, and fits any NAME_MAX. */
-static int open_temp(struct outfile *out)
+static int find_temp(struct outfile *out)
 {
 	size_t dir = dir_len(out->place);
 	size_t size = dir + sizeof(".xfdsim-.tmp") + 2 * 3 * sizeof(long);
-	int error = 0;
+	int ret = -EEXIST;
 
 	out->temp = malloc(size);
 	if (!out->temp)
 		return -ENOMEM;
 	memcpy(out->temp, out->place, dir);
-	for (unsigned int i = 0; i < TEMP_TRIES; i++) {
+	for (unsigned int i = 0; i < TEMP_TRIES && ret == -EEXIST; i++) {
 		snprintf(out->temp + dir, size - dir, ".xfdsim-%ld-%u.tmp", (long)getpid(), i);
-		out->fd = open(out->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-		if (out->fd >= 0) {
-			remember(out->temp);
-			return 0;
-		}
-		error = errno;
-		if (error != EEXIST)
-			break;
+		ret = make_temp(out);
+	}
+	if (!ret) {
+		remember(out->temp);
+		return 0;
 	}
 	free(out->temp);
 	out->temp = NULL;
-	return -error;
+	return ret;
 }
 
 static int open_direct(struct outfile *out, const char *path, int flags)
@@ -142,7 +181,7 @@ static int open_file(struct outfile *out, const char *path)
 		return open_direct(out, path, O_TRUNC);
 	if (!out->place)
 		return -errno;
-	ret = open_temp(out);
+	ret = open_nameless(out) ? find_temp(out) : 0;
 	if (!ret && exists)
 		(void)fchmod(out->fd, st.st_mode & 0777); /* not ours to insist on */
 	return ret;
@@ -274,26 +313,43 @@ static void sync_dir(const char *path)
 	free(dir);
 }
 
+static int move_into_place(struct outfile *out)
+{
+	char from[32];
+	int ret = 0;
+
+	if (!out->temp) {
+		fd_name(out->fd, from);
+		if (!linkat(AT_FDCWD, from, AT_FDCWD, out->place, AT_SYMLINK_FOLLOW))
+			return 0;
+		ret = errno == EEXIST ? find_temp(out) : -errno;
+	}
+	if (ret || rename(out->temp, out->place))
+		return ret ? ret : -errno;
+	forget(out->temp);
+	free(out->temp);
+	out->temp = NULL;
+	return 0;
+}
+
 int outfile_commit(struct outfile *out, struct xfd_error *err)
 {
 	int ret = out->failed ? fail(out, err, "cannot write", EIO) : flush(out, err);
-	int fd = out->fd;
+	int error, fd;
 
-	if (!ret && out->temp && fsync(fd) && errno != EINVAL && errno != EROFS)
+	if (!ret && out->place && fsync(out->fd) && errno != EINVAL && errno != EROFS)
 		ret = fail(out, err, "cannot flush to disk", errno);
+	if (!ret && out->place) {
+		error = move_into_place(out);
+		if (error)
+			ret = fail(out, err, "cannot move into place", -error);
+		else
+			sync_dir(out->place);
+	}
+	fd = out->fd;
 	out->fd = -1;
 	if (close(fd) && !ret)
 		ret = fail(out, err, "cannot close", errno);
-	if (!ret && out->temp) {
-		if (rename(out->temp, out->place)) {
-			ret = fail(out, err, "cannot move into place", errno);
-		} else {
-			forget(out->temp);
-			free(out->temp);
-			out->temp = NULL;
-			sync_dir(out->place);
-		}
-	}
 	outfile_discard(out);
 	return ret;
 }

@@ -2,9 +2,10 @@
 /**
  * DOC: Output files that are there whole or not at all.
  *
- * A regular file is written beside its place under a temporary name (".xfdsim-PID-N.tmp"),
- * flushed to the disk and renamed over its place on commit; until then, and after any
- * failure, what stood there before stays. Standard output, devices, pipes and sockets are
+ * A regular file is written without a name, flushed to the disk and put into its place on commit;
+ * until then, and after any failure, what stood there before stays, and a process that is killed
+ * leaves nothing. Where the file system has no files without a name it is written under a
+ * temporary one (".xfdsim-PID-N.tmp"), which SIGKILL alone leaves behind. Standard output, devices, pipes and sockets are
  * written directly, because nothing can be renamed over them.
  */
 #ifndef TRACES_OUTFILE_H
