@@ -495,7 +495,7 @@ static void deltas_sum_up_to_less_than_2_to_the_63(void **state)
 	scratch_entries(true);
 }
 
-static void discard_removes_the_temporary_file_and_keeps_the_old_one(void **state)
+static void discard_leaves_no_temporary_file_and_keeps_the_old_one(void **state)
 {
 	struct whole *trace = whole_random(11, 100000);
 	struct xfd_error err = {0};
@@ -508,7 +508,8 @@ static void discard_removes_the_temporary_file_and_keeps_the_old_one(void **stat
 	file_save(scratch_path("t.xft"), "old", 3);
 	assert_int_equal(trace_writer_open(scratch_path("t.xft"), &trace->info, &writer, &err), 0);
 	assert_int_equal(trace_writer_put(writer, trace->events, trace->nr, &err), 0);
-	assert_int_equal(scratch_entries(false), 2);
+	/* The file has a name meanwhile only where the file system wants one. */
+	assert_in_range(scratch_entries(false), 1, 2);
 	trace_writer_discard(writer);
 	assert_int_equal(scratch_entries(false), 1);
 	bytes = file_load(scratch_path("t.xft"));
@@ -561,7 +562,7 @@ int main(void)
 		cmocka_unit_test(a_writer_refuses_headers_that_no_reader_would_take),
 		cmocka_unit_test(a_writer_refuses_events_that_no_reader_would_take),
 		cmocka_unit_test(deltas_sum_up_to_less_than_2_to_the_63),
-		cmocka_unit_test(discard_removes_the_temporary_file_and_keeps_the_old_one),
+		cmocka_unit_test(discard_leaves_no_temporary_file_and_keeps_the_old_one),
 		cmocka_unit_test(a_full_device_fails_in_both_formats),
 	};
 
