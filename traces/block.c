@@ -100,6 +100,19 @@ static __attribute__((noinline)) uint8_t look_up(struct block_builder *b,
 	return tag;
 }
 
+static void begin(struct block_builder *b, size_t nr)
+{
+	b->block = (struct trace_block){.nr = nr, .nr_events = nr, .args = b->args};
+	memset(b->slots, 0, sizeof(b->slots));
+	for (size_t i = 0; i < sizeof(b->recent) / sizeof(b->recent[0]); i++)
+		b->recent[i].kind = NR_EVENT_KINDS;
+}
+
+static bool is_off(uint32_t kind)
+{
+	return kind == EVENT_wake || kind == EVENT_resume;
+}
+
 const struct trace_block *block_build(struct block_builder *b, const struct trace_event *events,
 				      size_t nr, bool one_vcpu)
 {
@@ -108,20 +121,12 @@ const struct trace_block *block_build(struct block_builder *b, const struct trac
 	struct trace_block *block = &b->block;
 	uint64_t all_cycles = 0, off_cycles = 0;
 
-	*block = (struct trace_block){
-		.nr = nr,
-		.nr_events = nr,
-		.tags = b->tags,
-		.vcpus = one_vcpu ? NULL : b->vcpus,
-		.args = b->args,
-	};
-	memset(b->slots, 0, sizeof(b->slots));
-	for (size_t i = 0; i < sizeof(b->recent) / sizeof(b->recent[0]); i++)
-		b->recent[i].kind = NR_EVENT_KINDS;
+	begin(b, nr);
+	block->tags = b->tags;
+	block->vcpus = one_vcpu ? NULL : b->vcpus;
 	for (size_t i = 0; i < nr; i++) {
 		const struct trace_event *event = &events[i];
 		const struct block_recent *recent = recent_of(b, event);
-		uint64_t is_off = event->kind == EVENT_wake || event->kind == EVENT_resume;
 
 		if (recent->arg == event->arg && recent->kind == event->kind)
 			b->tags[i] = recent->tag;
@@ -130,10 +135,72 @@ const struct trace_block *block_build(struct block_builder *b, const struct trac
 		b->vcpus[i] = (uint16_t)event->vcpu;
 		count[i & 1][event->kind]++;
 		all_cycles += event->delta_cycles;
-		off_cycles += event->delta_cycles & -is_off;
+		off_cycles += event->delta_cycles & -(uint64_t)is_off(event->kind);
 	}
 	for (int kind = 0; kind < NR_EVENT_KINDS; kind++)
 		block->count[kind] = (uint64_t)count[0][kind] + count[1][kind];
+	block->guest_cycles = all_cycles - off_cycles;
+	block->off_cycles = off_cycles;
+	return block;
+}
+
+/*
+ * What becomes of a tag of struct trace_columns.
+ * @off:  all ones when its deltas are time that the vCPU is off
+ * @nr:   how many there were
+ * @tag:  of the block, once @fixed
+ * @fixed: it has one and no argument of its own
+ */
+struct translation {
+	uint64_t off;
+	uint32_t nr;
+	uint8_t tag;
+	bool fixed;
+};
+
+/* The first event of a word, or one whose argument varies. */
+static __attribute__((noinline)) uint8_t translate(struct block_builder *b,
+						   const struct block_word *word,
+						   const uint64_t **arg,
+						   struct translation *translation)
+{
+	struct trace_event event = {.arg = word->varies ? *(*arg)++ : word->min,
+				    .kind = word->kind};
+	uint8_t tag = look_up(b, &event);
+
+	translation->tag = tag;
+	translation->fixed = !word->varies && !b->block.word[tag].varies;
+	return tag;
+}
+
+const struct trace_block *block_build_columns(struct block_builder *b,
+					      const struct block_word *words, size_t nr_words,
+					      struct block_columns *columns, size_t nr,
+					      bool one_vcpu)
+{
+	struct translation translations[BLOCK_MAX_WORDS];
+	struct trace_block *block = &b->block;
+	const uint64_t *arg = columns->args;
+	uint64_t all_cycles = 0, off_cycles = 0;
+
+	begin(b, nr);
+	block->tags = columns->tags;
+	block->vcpus = one_vcpu ? NULL : columns->vcpus;
+	for (size_t i = 0; i < nr_words; i++)
+		translations[i] = (struct translation){.off = -(uint64_t)is_off(words[i].kind)};
+	for (size_t i = 0; i < nr; i++) {
+		uint8_t tag = columns->tags[i];
+		struct translation *translation = &translations[tag];
+
+		translation->nr++;
+		all_cycles += columns->deltas[i];
+		off_cycles += columns->deltas[i] & translation->off;
+		columns->tags[i] = translation->fixed
+					   ? translation->tag
+					   : translate(b, &words[tag], &arg, translation);
+	}
+	for (size_t i = 0; i < nr_words; i++)
+		block->count[words[i].kind] += translations[i].nr;
 	block->guest_cycles = all_cycles - off_cycles;
 	block->off_cycles = off_cycles;
 	return block;

@@ -39,6 +39,9 @@
  * @room:    where @put wants the next block's events, TRACE_BLOCK_EVENTS of them; another
  *           place after each @put. NULL when it takes them from anywhere
  * @put:     write a block of checked events: TRACE_BLOCK_EVENTS, fewer in the last one only
+ * @columns_room: as @room, for @put_columns
+ * @put_columns: as @put, from columns; @words are those of struct trace_columns. NULL when the
+ *           format wants events
  * @finish:  write what follows the last event; @identity has 16 bytes
  * @end:     free the writer, finished or not
  *
@@ -63,6 +66,9 @@ struct trace_format {
 	struct trace_event *(*room)(void *writer);
 	int (*put)(void *writer, const struct trace_event *events, size_t nr,
 		   struct xfd_error *err);
+	struct block_columns *(*columns_room)(void *writer);
+	int (*put_columns)(void *writer, const struct block_word *words, size_t nr_words, size_t nr,
+			   struct xfd_error *err);
 	int (*finish)(void *writer, const uint8_t *identity, struct xfd_error *err);
 	void (*end)(void *writer);
 };

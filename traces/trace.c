@@ -20,7 +20,7 @@
 #include "traces/le.h"
 #include "traces/validate.h"
 
-enum { SNIFF_BYTES = 65536, EVENT_BYTES = 24 };
+enum { SNIFF_BYTES = 65536, EVENT_BYTES = 24, EXPAND_EVENTS = 512 };
 
 _Static_assert(sizeof(struct trace_event) == EVENT_BYTES, "no padding, so memory can be hashed");
 _Static_assert(sizeof(XXH128_canonical_t) * 2 + 1 == TRACE_HASH_LEN, "two digits a byte");
@@ -68,6 +68,8 @@ struct trace_reader {
  * @path:    as the caller gave it
  * @buffer:  memory for @events; NULL when the format has some
  * @events:  those of the block that is not full yet
+ * @columns: or those, if the format takes columns and they come as such
+ * @words:   of @columns, @nr_words; NULL when they come as events
  * @before:  events in the blocks written
  * @identity: over header and the events written
  */
@@ -79,6 +81,9 @@ struct trace_writer {
 	struct event_limits limits;
 	struct trace_event *buffer;
 	struct trace_event *events;
+	struct block_columns *columns;
+	const struct block_word *words;
+	size_t nr_words;
 	size_t nr_events;
 	uint64_t before;
 	bool failed;
@@ -647,6 +652,8 @@ static int copy_info(struct trace_info *dst, const struct trace_info *src)
 
 static void find_room(struct trace_writer *writer)
 {
+	if (writer->format->columns_room)
+		writer->columns = writer->format->columns_room(writer->state);
 	writer->events = writer->buffer ? writer->buffer : writer->format->room(writer->state);
 }
 
@@ -706,12 +713,26 @@ static int write_block(struct trace_writer *writer, struct xfd_error *err)
 
 	if (!writer->nr_events)
 		return 0;
-	hash_events(writer->identity, writer->events, writer->nr_events);
-	ret = writer->format->put(writer->state, writer->events, writer->nr_events, err);
+	if (writer->words) {
+		ret = writer->format->put_columns(writer->state, writer->words, writer->nr_words,
+						  writer->nr_events, err);
+	} else {
+		hash_events(writer->identity, writer->events, writer->nr_events);
+		ret = writer->format->put(writer->state, writer->events, writer->nr_events, err);
+	}
 	find_room(writer);
 	writer->before += writer->nr_events;
 	writer->nr_events = 0;
 	return ret;
+}
+
+/* The event @index behind those of the block. */
+static int refuse_event(const struct trace_writer *writer, size_t index, const char *why,
+			struct xfd_error *err)
+{
+	return xfd_error_set(err, XFD_ERROR_USAGE, outfile_name(writer->out), 0, -1,
+			     "cannot write event %" PRIu64 ": %s",
+			     writer->before + writer->nr_events + index + 1, why);
 }
 
 static int put(struct trace_writer *writer, const struct trace_event *events, size_t nr,
@@ -726,9 +747,7 @@ static int put(struct trace_writer *writer, const struct trace_event *events, si
 		int ret;
 
 		if (good < some)
-			return xfd_error_set(err, XFD_ERROR_USAGE, outfile_name(writer->out), 0, -1,
-					     "cannot write event %" PRIu64 ": %s",
-					     writer->before + writer->nr_events + good + 1, why);
+			return refuse_event(writer, good, why, err);
 		memcpy(writer->events + writer->nr_events, events, some * sizeof(*events));
 		writer->nr_events += some;
 		events += some;
@@ -740,15 +759,163 @@ static int put(struct trace_writer *writer, const struct trace_event *events, si
 	return 0;
 }
 
+static int refuse_to_go_on(const struct trace_writer *writer, struct xfd_error *err)
+{
+	return xfd_error_set(err, XFD_ERROR_SYSTEM, outfile_name(writer->out), 0, -1,
+			     "cannot be written on after an error");
+}
+
 int trace_writer_put(struct trace_writer *writer, const struct trace_event *events, size_t nr,
 		     struct xfd_error *err)
 {
 	int ret;
 
 	if (writer->failed)
-		return xfd_error_set(err, XFD_ERROR_SYSTEM, outfile_name(writer->out), 0, -1,
-				     "cannot be written on after an error");
+		return refuse_to_go_on(writer, err);
 	ret = put(writer, events, nr, err);
+	writer->failed = ret;
+	return ret;
+}
+
+/* What a tag means; kind NR_EVENT_KINDS for one that means nothing. */
+struct meaning {
+	uint64_t arg;
+	uint32_t kind;
+	bool varies;
+};
+
+/*
+ * What tags mean. Returns whether every event of a word is fine, arguments that vary left out.
+ */
+static bool learn(const struct trace_writer *writer, const struct trace_columns *columns,
+		  struct meaning meanings[BLOCK_MAX_WORDS])
+{
+	bool fine = columns->nr_words <= BLOCK_MAX_WORDS;
+
+	for (size_t i = 0; i < BLOCK_MAX_WORDS; i++) {
+		const struct block_word *word;
+
+		meanings[i] = (struct meaning){.kind = NR_EVENT_KINDS};
+		if (i >= columns->nr_words)
+			continue;
+		word = &columns->words[i];
+		meanings[i] = (struct meaning){word->min, word->kind, word->varies};
+		fine &= word->kind < NR_EVENT_KINDS &&
+			(word->varies ||
+			 validate_word(&writer->limits, word->kind, word->min, word->min));
+	}
+	return fine;
+}
+
+/* The first @nr events as records, how many arguments they used, whether those are fine. */
+static bool expand_columns(const struct trace_writer *writer, const struct trace_columns *columns,
+			   const struct meaning *meanings, size_t nr, struct trace_event *events,
+			   size_t *nr_args)
+{
+	bool fine = true;
+	size_t used = 0;
+
+	for (size_t i = 0; i < nr; i++) {
+		const struct meaning *meaning = &meanings[columns->tags[i]];
+		struct trace_event *event = &events[i];
+
+		*event = (struct trace_event){
+			.delta_cycles = columns->deltas[i],
+			.arg = meaning->arg,
+			.vcpu = columns->vcpus[i],
+			.kind = meaning->kind,
+		};
+		if (!meaning->varies)
+			continue;
+		/* There are as many arguments as the caller said, or it is in error. */
+		if (used < columns->nr_args)
+			event->arg = columns->args[used++];
+		else
+			event->kind = NR_EVENT_KINDS;
+		fine &= event->kind < NR_EVENT_KINDS &&
+			validate_word(&writer->limits, event->kind, event->arg, event->arg);
+	}
+	*nr_args = used;
+	return fine;
+}
+
+/* Into the block that is not full yet. */
+static void copy_columns(struct block_columns *dst, size_t at, const struct trace_columns *src)
+{
+	if (!at)
+		dst->nr_args = 0;
+	memcpy(dst->tags + at, src->tags, src->nr * sizeof(*src->tags));
+	memcpy(dst->vcpus + at, src->vcpus, src->nr * sizeof(*src->vcpus));
+	memcpy(dst->deltas + at, src->deltas, src->nr * sizeof(*src->deltas));
+	if (src->nr_args)
+		memcpy(dst->args + dst->nr_args, src->args, src->nr_args * sizeof(*src->args));
+	dst->nr_args += src->nr_args;
+}
+
+/*
+ * The identity is that of records, so they are made, a few at a time, which stay in the
+ * first-level cache.
+ */
+static int put_some(struct trace_writer *writer, const struct trace_columns *some,
+		    const struct trace_event *events, bool fine, struct xfd_error *err)
+{
+	char why[VALIDATE_WHY_LEN];
+	size_t good = some->nr;
+
+	if (!fine || !validate_columns(&writer->limits, some))
+		good = validate_events(&writer->limits, events, some->nr, why);
+	if (good < some->nr)
+		return refuse_event(writer, good, why, err);
+	hash_events(writer->identity, events, some->nr);
+	copy_columns(writer->columns, writer->nr_events, some);
+	writer->nr_events += some->nr;
+	return 0;
+}
+
+static int put_columns(struct trace_writer *writer, struct trace_columns rest,
+		       struct xfd_error *err)
+{
+	struct trace_event events[EXPAND_EVENTS];
+	struct meaning meanings[BLOCK_MAX_WORDS];
+	bool fine = learn(writer, &rest, meanings);
+	int ret = 0;
+
+	if (writer->columns) {
+		writer->words = rest.words;
+		writer->nr_words = rest.nr_words;
+	}
+	while (rest.nr && !ret) {
+		size_t room = TRACE_BLOCK_EVENTS - writer->nr_events, left = rest.nr_args;
+		struct trace_columns some = rest;
+		bool fits;
+
+		room = room < EXPAND_EVENTS ? room : EXPAND_EVENTS;
+		some.nr = rest.nr < room ? rest.nr : room;
+		fits = expand_columns(writer, &rest, meanings, some.nr, events, &some.nr_args);
+		if (!writer->columns)
+			ret = put(writer, events, some.nr, err);
+		else
+			ret = put_some(writer, &some, events, fine && fits, err);
+		rest.nr -= some.nr;
+		rest.tags += some.nr;
+		rest.vcpus += some.nr;
+		rest.deltas += some.nr;
+		rest.nr_args = left - some.nr_args;
+		rest.args += some.nr_args;
+		if (!ret && writer->nr_events == TRACE_BLOCK_EVENTS)
+			ret = write_block(writer, err);
+	}
+	return ret;
+}
+
+int trace_writer_put_columns(struct trace_writer *writer, const struct trace_columns *columns,
+			     struct xfd_error *err)
+{
+	int ret;
+
+	if (writer->failed)
+		return refuse_to_go_on(writer, err);
+	ret = put_columns(writer, *columns, err);
 	writer->failed = ret;
 	return ret;
 }

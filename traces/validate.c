@@ -191,3 +191,31 @@ bool validate_word(const struct event_limits *limits, uint32_t kind, uint64_t mi
 		return false;
 	return is_fine(limits, &low) && is_fine(limits, &high);
 }
+
+/*
+ * Loops that compilers make wide. A delta of 2^40 cycles is some minutes, and so many of them
+ * are no reason to doubt the sum.
+ */
+bool validate_columns(struct event_limits *limits, const struct trace_columns *columns)
+{
+	uint64_t deltas = 0, sum_cycles = 0;
+	uint16_t bits = 0, vcpu = 0;
+	uint8_t tag = 0;
+
+	for (size_t i = 0; i < columns->nr; i++)
+		tag = columns->tags[i] > tag ? columns->tags[i] : tag;
+	for (size_t i = 0; i < columns->nr; i++)
+		bits |= columns->vcpus[i];
+	/* No number is above all bits together, which are found faster than the largest one. */
+	for (size_t i = 0; bits >= limits->nr_vcpus && i < columns->nr; i++)
+		vcpu = columns->vcpus[i] > vcpu ? columns->vcpus[i] : vcpu;
+	for (size_t i = 0; i < columns->nr; i++)
+		deltas |= columns->deltas[i];
+	for (size_t i = 0; i < columns->nr; i++)
+		sum_cycles += columns->deltas[i];
+	if (tag >= columns->nr_words || vcpu >= limits->nr_vcpus || deltas >> 40 ||
+	    columns->nr >> 20 || sum_cycles > INT64_MAX - limits->sum_cycles)
+		return false;
+	limits->sum_cycles += sum_cycles;
+	return true;
+}

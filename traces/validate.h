@@ -73,6 +73,15 @@ size_t validate_events(struct event_limits *limits, const struct trace_event *ev
 		       char *why);
 
 /**
+ * validate_columns() - Are tags, vCPUs and deltas fine? Faster than a look at each event.
+ * @limits:  the sum moves on when they are
+ * @columns: any; words and arguments are for validate_word()
+ *
+ * Return: false also when that takes validate_events().
+ */
+bool validate_columns(struct event_limits *limits, const struct trace_columns *columns);
+
+/**
  * validate_word() - Are all events of a kind with arguments from @min to @max fine?
  * @limits: of the trace
  * @kind:   below NR_EVENT_KINDS

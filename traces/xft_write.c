@@ -13,6 +13,8 @@ enum {
 	/* Shorter matches between nearly random bytes cost more than the bytes, in room and time.
 	 */
 	ZSTD_MIN_MATCH = 7,
+	/* Those few that are found, are near; a small table stays in the first-level cache. */
+	ZSTD_HASH_LOG = 10,
 	/* Compressed when it saves one part of so many. */
 	WHAT_WORTH = 4,
 	WHEN_WORTH = 16
@@ -21,6 +23,8 @@ enum {
 /*
  * A block on its way from events to bytes.
  * @events: where the caller puts them, @nr in the end
+ * @columns: or there, if so
+ * @words:  of @columns, @nr_words; NULL when it is @events
  * @cuts:   where the columns of a part end
  * @digest: goes before @header, @digest_bytes of it, mostly none
  * @part:   what is to be written behind @header
@@ -32,7 +36,12 @@ struct encoder {
 	uint64_t seed;
 	uint64_t first_event;
 	size_t nr;
-	struct trace_event events[TRACE_BLOCK_EVENTS];
+	union {
+		struct trace_event events[TRACE_BLOCK_EVENTS];
+		struct block_columns columns;
+	};
+	const struct block_word *words;
+	size_t nr_words;
 	ZSTD_CCtx *zstd;
 	struct xft_cuts cuts;
 	uint64_t numbers[TRACE_BLOCK_EVENTS];
@@ -218,7 +227,7 @@ static size_t encode_column(struct encoder *e, size_t nr)
 static size_t encode_when(struct encoder *e)
 {
 	for (size_t i = 0; i < e->nr; i++)
-		e->numbers[i] = e->events[i].delta_cycles;
+		e->numbers[i] = e->words ? e->columns.deltas[i] : e->events[i].delta_cycles;
 	return encode_column(e, e->nr);
 }
 
@@ -271,6 +280,7 @@ static size_t compress(struct encoder *e, const uint8_t *part, size_t size, size
 	ZSTD_CCtx_reset(e->zstd, ZSTD_reset_session_and_parameters);
 	ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_compressionLevel, ZSTD_LEVEL);
 	ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_minMatch, ZSTD_MIN_MATCH);
+	ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_hashLog, ZSTD_HASH_LOG);
 	ZSTD_CCtx_setPledgedSrcSize(e->zstd, size);
 	for (size_t i = 0; i < e->cuts.nr; i++) {
 		bool last = e->cuts.at[i] == size;
@@ -288,8 +298,11 @@ static size_t compress(struct encoder *e, const uint8_t *part, size_t size, size
 static void encode(void *encoder)
 {
 	struct encoder *e = encoder;
+	bool one_vcpu = e->info->nr_vcpus == 1;
 	const struct trace_block *block =
-		block_build(&e->builder, e->events, e->nr, e->info->nr_vcpus == 1);
+		e->words ? block_build_columns(&e->builder, e->words, e->nr_words, &e->columns,
+					       e->nr, one_vcpu)
+			 : block_build(&e->builder, e->events, e->nr, one_vcpu);
 	uint8_t *header = e->header;
 
 	e->entry = (struct xft_index_entry){
@@ -357,13 +370,22 @@ static int write_oldest(struct xft_writer *w, struct xfd_error *err)
 	return ret;
 }
 
-/* @events are at xft_room(). */
-int xft_put(void *writer, const struct trace_event *events, size_t nr, struct xfd_error *err)
+struct block_columns *xft_columns_room(void *writer)
+{
+	struct xft_writer *w = writer;
+
+	return &w->encoders[w->nr_put % w->nr_encoders]->columns;
+}
+
+/* The block is where its room was. */
+int xft_put_columns(void *writer, const struct block_word *words, size_t nr_words, size_t nr,
+		    struct xfd_error *err)
 {
 	struct xft_writer *w = writer;
 	struct encoder *e = w->encoders[w->nr_put++ % w->nr_encoders];
 
-	(void)events;
+	e->words = words;
+	e->nr_words = nr_words;
 	e->nr = nr;
 	e->first_event = w->nr_events;
 	w->nr_events += nr;
@@ -372,6 +394,12 @@ int xft_put(void *writer, const struct trace_event *events, size_t nr, struct xf
 	else
 		encode(e);
 	return w->nr_put - w->nr_blocks == w->nr_encoders ? write_oldest(w, err) : 0;
+}
+
+int xft_put(void *writer, const struct trace_event *events, size_t nr, struct xfd_error *err)
+{
+	(void)events;
+	return xft_put_columns(writer, NULL, 0, nr, err);
 }
 
 static int write_index(struct xft_writer *w, struct xfd_error *err)

@@ -940,6 +940,8 @@ const struct trace_format trace_format_xft = {
 	.use_pool = xft_use_pool,
 	.room = xft_room,
 	.put = xft_put,
+	.columns_room = xft_columns_room,
+	.put_columns = xft_put_columns,
 	.finish = xft_finish,
 	.end = xft_end,
 };
