@@ -238,19 +238,15 @@ static void submit(struct gen *gen, uint64_t index)
 static int write_epoch(struct gen *gen, struct xfd_error *err)
 {
 	struct slot *slot = &gen->slots[gen->next % gen->nr_slots];
-	const struct trace_event *events;
-	size_t nr;
+	const struct trace_columns *columns = gen_epoch_columns(slot->epoch);
 
 	pool_wait(gen->pool, &slot->job);
-	events = gen_epoch_events(slot->epoch, &nr);
-	if (slot->fine && nr > events_left(gen)) {
+	if (slot->fine && columns->nr > events_left(gen))
 		slot->fine = gen_epoch_make(slot->epoch, slot->index, events_left(gen));
-		events = gen_epoch_events(slot->epoch, &nr);
-	}
 	if (!slot->fine)
 		return no_memory(err);
 	gen_epoch_count(slot->epoch, gen->report);
-	return nr ? trace_writer_put(gen->writer, events, nr, err) : 0;
+	return trace_writer_put_columns(gen->writer, columns, err);
 }
 
 static int run(struct gen *gen, const struct import_progress *progress, struct xfd_error *err)

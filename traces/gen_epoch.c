@@ -2,22 +2,22 @@
 #include "traces/gen_epoch.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "models/exit_reason.h"
-#include "traces/gen_action.h"
-#include "traces/projection_rules.h"
+#include "models/msr.h"
+#include "traces/block.h"
+#include "traces/gen_crowd.h"
+#include "traces/gen_timers.h"
 
-#define NEVER UINT64_MAX
+#define NEVER GEN_NEVER
 
 enum {
 	PPM = 1000000,
 	FIRST_EVENTS = 81920,
 	DRAWS = 256,
-	STEP_EVENTS = 64, /* no step makes more */
+	STEP_EVENTS = 64 /* no step makes more */
 };
-
-/* Tasks of one kind differ in nothing that could be seen. That of the system uses no AMX. */
-enum task { NO_TASK, PLAIN_TASK, AMX_TASK, SYSTEM_TASK };
 
 enum vcpu_state {
 	STATE_RUNNING,
@@ -27,137 +27,155 @@ enum vcpu_state {
 };
 
 /*
- * @last:      when its last event was
- * @timer:     when it wakes, resumes or its slice ends; NEVER for none
  * @pcpu:      its own, unless queued
  * @last_pcpu: where it ran last
- * @heap_pos:  where it stands in the heap
- * @run_pos:   running: where it stands in its crowd
  * @amx:       how many of its tasks use AMX
  * @unused:    how many of them have not yet
+ * @state:     enum vcpu_state
+ * @armed:     XFD is, unless it runs; then the crowd knows
  * @has_task:  one of its tasks runs
  */
 struct vcpu {
-	uint64_t last;
-	uint64_t timer;
 	uint32_t pcpu;
 	uint32_t last_pcpu;
-	uint32_t heap_pos;
-	uint32_t run_pos;
 	uint32_t amx;
 	uint32_t unused;
 	uint8_t state;
 	bool booted;
+	bool armed;
 	bool has_task;
-	struct projection_cpu fpu;
-	uint64_t pad; /* 64 bytes: an index is a shift */
-};
-
-_Static_assert(sizeof(struct vcpu) == 64, "a vCPU is a cache line");
-
-/*
- * Running vCPUs with XFD armed, or those without.
- * @next:    when something happens to one of them; NEVER for never
- * @scale:   for gen_gap(), by @nr
- * @choice:  what it is
- * @members: @nr vCPUs
- */
-struct crowd {
-	uint64_t next;
-	const uint64_t *scale;
-	const struct gen_choice *choice;
-	uint32_t nr;
-	uint32_t *members;
 };
 
 /*
- * Numbers drawn ahead, because nobody predicts what follows from them and the next one should not
- * be late as well.
- * @bits: random bits, @nr_bits left
- * @gaps: for gen_gap(), @nr_gaps left
+ * What things that happen are drawn from, many at a time.
+ * @gap: for gen_gap()
+ * @lot: below 2^63; which lot
+ * @who: to whom, and which action
  */
 struct draws {
-	struct gen_rng bits_rng;
-	struct gen_rng gaps_rng;
-	uint32_t nr_bits;
-	uint32_t nr_gaps;
-	uint64_t bits[DRAWS];
-	uint64_t gaps[DRAWS];
+	uint64_t gap[DRAWS];
+	uint64_t lot[DRAWS];
+	uint64_t who[DRAWS];
 };
 
 /*
+ * Events, with room for @max of them.
+ * @at:      how many there are
+ * @room:    make some, or stop, once @at is here
+ * @nr_args: how many arguments
+ */
+struct events {
+	size_t at;
+	size_t room;
+	size_t max;
+	size_t nr_args;
+	uint8_t *tags;
+	uint16_t *vcpus;
+	uint64_t *deltas;
+	uint64_t *args;
+};
+
+/*
+ * @draws_rng:   where @draws come from, all at once, because nobody predicts what follows from
+ *               one and the next should not be late as well
+ * @other_rng:   all other draws
+ * @nr_draws:    left
  * @now:         when the current step happens; cycles from the beginning of the trace
  * @end:         of the epoch or the trace, what comes first
  * @close:       of the epoch, as @closes says
  * @next_tick:   NEVER while nobody runs
  * @next_fixed:  the first of @next_tick, @phase_end and @end
- * @first_timer: of all vCPUs
  * @rates:       of the current phase, which lasts until @phase_end
- * @at:          where the next event goes
- * @room:        make some, or stop, once @at is here
- * @boot_event:  the last boot's first event
+ * @steps:       by lot and action; see struct gen_plan
+ * @limit:       of events
  * @first:       the trace begins here
+ * @slices:      ends of them
+ * @last:        by vCPU: when its last event was
  * @vcpu_at:     the vCPU whose pCPU that is, or -1
  * @queue:       a ring
+ * @columns:     @events, once they are made
  */
 struct gen_epoch {
 	const struct gen_plan *plan;
+	struct gen_rng draws_rng;
+	struct gen_rng other_rng;
+	uint32_t nr_draws;
 	struct draws draws;
 	uint64_t now;
 	uint64_t end;
 	uint64_t close;
 	uint64_t next_tick;
 	uint64_t next_fixed;
-	uint64_t first_timer;
 	uint64_t tick;
 	const struct gen_rates *rates;
+	const struct gen_step (*steps)[GEN_MAX_CHOICES];
 	uint64_t phase_end;
 	size_t phase;
-	struct trace_event *events;
-	struct trace_event *at;
-	struct trace_event *room;
-	size_t max;
+	struct events events;
 	uint64_t limit;
-	const struct trace_event *boot_event;
 	bool closes;
 	bool failed;
-	struct gen_report report;
 	bool first;
-	struct crowd crowds[2];
+	struct gen_crowd crowd;
+	struct gen_timers timers;
 	uint32_t queue_head;
 	uint32_t queue_len;
 	struct vcpu *vcpus;
+	uint64_t *last;
 	int32_t *vcpu_at;
-	uint32_t *heap;
 	uint32_t *queue;
+	struct gen_report report;
+	struct trace_columns columns;
 };
 
-static __attribute__((noinline)) void draw_bits(struct draws *draws)
+static const struct block_word words[NR_GEN_WORDS] = {
+#define XFD_GEN_WORD(symbol, kind, arg, varies) {arg, arg, EVENT_##kind, varies},
+#include "traces/gen_word_list.h"
+#undef XFD_GEN_WORD
+};
+
+/* Numbers of a stream by their position, so that none waits for the one before it. */
+static inline __attribute__((always_inline)) void
+fill_draws(struct draws *draws, const struct gen_log *log, uint64_t state)
 {
-	for (uint32_t i = DRAWS; i--;)
-		draws->bits[i] = gen_rng_next(&draws->bits_rng);
-	draws->nr_bits = DRAWS;
+	for (uint64_t i = 0; i < DRAWS; i++)
+		draws->gap[i] = gen_unit_gap(log, gen_mix(state + GEN_RANDOM_GAMMA * (i + 1)));
+	state += GEN_RANDOM_GAMMA * DRAWS;
+	for (uint64_t i = 0; i < DRAWS; i++)
+		draws->lot[i] = gen_mix(state + GEN_RANDOM_GAMMA * (i + 1)) >> 1;
+	state += GEN_RANDOM_GAMMA * DRAWS;
+	for (uint64_t i = 0; i < DRAWS; i++)
+		draws->who[i] = gen_mix(state + GEN_RANDOM_GAMMA * (i + 1));
 }
 
-static __attribute__((noinline)) void draw_gaps(struct draws *draws, const struct gen_log *log)
+#ifdef __x86_64__
+/* The same, eight at a time: these CPUs multiply and count zeros of 64 bits in vectors. */
+static __attribute__((target("avx512f,avx512cd,avx512dq,avx512vl"))) void
+fill_draws_avx512(struct draws *draws, const struct gen_log *log, uint64_t state)
 {
-	for (uint32_t i = DRAWS; i--;)
-		draws->gaps[i] = gen_unit_gap(log, gen_rng_next(&draws->gaps_rng));
-	draws->nr_gaps = DRAWS;
+	fill_draws(draws, log, state);
+}
+#endif
+
+static __attribute__((noinline)) void draw_many(struct gen_epoch *e)
+{
+	struct gen_rng *rng = &e->draws_rng;
+	const struct gen_log *log = &e->plan->log;
+
+	e->nr_draws = DRAWS;
+#ifdef __x86_64__
+	if (__builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+	    __builtin_cpu_supports("avx512vl"))
+		fill_draws_avx512(&e->draws, log, rng->state);
+	else
+#endif
+		fill_draws(&e->draws, log, rng->state);
+	rng->state += GEN_RANDOM_GAMMA * 3 * DRAWS;
 }
 
 static uint64_t draw(struct gen_epoch *e)
 {
-	if (!e->draws.nr_bits)
-		draw_bits(&e->draws);
-	return e->draws.bits[--e->draws.nr_bits];
-}
-
-static uint64_t draw_gap(struct gen_epoch *e, uint64_t scale)
-{
-	if (!e->draws.nr_gaps)
-		draw_gaps(&e->draws, &e->plan->log);
-	return gen_gap(e->draws.gaps[--e->draws.nr_gaps], scale);
+	return gen_rng_next(&e->other_rng);
 }
 
 static bool draw_ppm(struct gen_epoch *e, uint32_t ppm)
@@ -175,39 +193,6 @@ static bool is_overcommitted(const struct gen_epoch *e)
 	return e->plan->options->vcpus > e->plan->options->pcpus;
 }
 
-/* ---- timers ---- */
-
-static bool is_earlier(const struct gen_epoch *e, uint32_t a, uint32_t b)
-{
-	const struct vcpu *x = &e->vcpus[a], *y = &e->vcpus[b];
-
-	return x->timer != y->timer ? x->timer < y->timer : a < b;
-}
-
-static void heap_place(struct gen_epoch *e, uint32_t pos, uint32_t v)
-{
-	e->heap[pos] = v;
-	e->vcpus[v].heap_pos = pos;
-}
-
-static void set_timer(struct gen_epoch *e, uint32_t v, uint64_t when)
-{
-	uint32_t nr = e->plan->options->vcpus, pos = e->vcpus[v].heap_pos, child;
-
-	e->vcpus[v].timer = when;
-	for (; pos && is_earlier(e, v, e->heap[(pos - 1) / 2]); pos = (pos - 1) / 2)
-		heap_place(e, pos, e->heap[(pos - 1) / 2]);
-	for (; (child = 2 * pos + 1) < nr; pos = child) {
-		if (child + 1 < nr && is_earlier(e, e->heap[child + 1], e->heap[child]))
-			child++;
-		if (!is_earlier(e, e->heap[child], v))
-			break;
-		heap_place(e, pos, e->heap[child]);
-	}
-	heap_place(e, pos, v);
-	e->first_timer = e->vcpus[e->heap[0]].timer;
-}
-
 /* ---- who runs ---- */
 
 /* The next tick, new phase, or the end. */
@@ -219,48 +204,10 @@ static void set_tick(struct gen_epoch *e, uint64_t when)
 	e->next_fixed = when < end ? when : end;
 }
 
-static void draw_next(struct gen_epoch *e, struct crowd *crowd)
-{
-	uint64_t scale = crowd->scale[crowd->nr];
-
-	/* All ones is NEVER; without a branch, crowds are often empty. */
-	crowd->next = (e->now + draw_gap(e, scale)) | -(uint64_t)!scale;
-}
-
-static void join(struct gen_epoch *e, uint32_t v)
-{
-	struct crowd *crowd = &e->crowds[!e->vcpus[v].fpu.armed];
-
-	e->vcpus[v].run_pos = crowd->nr;
-	crowd->members[crowd->nr++] = v;
-	draw_next(e, crowd);
-}
-
-static void leave(struct gen_epoch *e, uint32_t v)
-{
-	struct crowd *crowd = &e->crowds[!e->vcpus[v].fpu.armed];
-	uint32_t pos = e->vcpus[v].run_pos, last = crowd->members[--crowd->nr];
-
-	crowd->members[pos] = last;
-	e->vcpus[last].run_pos = pos;
-	draw_next(e, crowd);
-}
-
-static bool is_alone(const struct gen_epoch *e)
-{
-	return e->crowds[0].nr + e->crowds[1].nr == 1;
-}
-
 static void set_rates(struct gen_epoch *e, const struct gen_rates *rates)
 {
-	const int sets[2] = {GEN_ARMED, e->first ? GEN_DISARMED_FIRST : GEN_DISARMED};
-
 	e->rates = rates;
-	for (int i = 0; i < 2; i++) {
-		e->crowds[i].scale = rates->scale[sets[i]];
-		e->crowds[i].choice = &rates->choice[sets[i]];
-		draw_next(e, &e->crowds[i]);
-	}
+	gen_crowd_set_rates(&e->crowd, rates);
 }
 
 static uint64_t tick_time(const struct gen_epoch *e)
@@ -291,88 +238,70 @@ static void start_running(struct gen_epoch *e, uint32_t v)
 
 	vcpu->state = STATE_RUNNING;
 	vcpu->last_pcpu = vcpu->pcpu;
-	join(e, v);
-	if (is_alone(e))
+	gen_crowd_join(&e->crowd, v, vcpu->armed);
+	if (e->crowd.nr == 1)
 		find_tick(e);
 	if (is_overcommitted(e))
 		slice_end = e->now + options->slice_us * options->tsc_khz / 1000 + 1;
-	set_timer(e, v, slice_end);
+	gen_timers_set(&e->timers, v, slice_end);
 }
 
 static void stop_running(struct gen_epoch *e, uint32_t v, enum vcpu_state state, uint64_t timer)
 {
 	e->vcpus[v].state = (uint8_t)state;
-	if (is_alone(e))
+	e->vcpus[v].armed = gen_crowd_leave(&e->crowd, v);
+	if (!e->crowd.nr)
 		set_tick(e, NEVER);
-	leave(e, v);
-	set_timer(e, v, timer);
+	gen_timers_set(&e->timers, v, timer);
 }
 
 /* ---- events ---- */
 
-static void emit(struct gen_epoch *e, uint32_t v, enum event_kind kind, uint64_t arg)
+static void emit(struct gen_epoch *e, uint32_t v, enum gen_word word)
 {
-	struct vcpu *vcpu = &e->vcpus[v];
-	uint64_t delta = e->now - vcpu->last;
+	struct events *events = &e->events;
 
-	vcpu->last = e->now;
-	*e->at++ = (struct trace_event){.delta_cycles = delta, .arg = arg, .vcpu = v, .kind = kind};
+	events->tags[events->at] = (uint8_t)word;
+	events->vcpus[events->at] = (uint16_t)v;
+	events->deltas[events->at++] = e->now - e->last[v];
+	e->last[v] = e->now;
 }
 
-/* What a switch makes the guest do; for traces/projection_rules.h. */
-struct sink {
-	struct gen_epoch *e;
-	uint32_t v;
-};
-
-static inline void emit_switch(void *arg, enum event_kind kind, uint64_t value)
+static void emit_with(struct gen_epoch *e, uint32_t v, enum gen_word word, uint64_t arg)
 {
-	struct sink *sink = arg;
-
-	emit(sink->e, sink->v, kind, value);
-	if (kind == EVENT_wrxfd)
-		sink->e->report.xfd_writes++;
+	emit(e, v, word);
+	e->events.args[e->events.nr_args++] = arg;
 }
 
-/*
- * The guest switches to @task; a new one has not used AMX before. Returns whether that changed
- * the crowds, and with them what happens next.
- */
-static inline bool switch_to(struct gen_epoch *e, uint32_t v, enum task task, bool is_new)
+/* The guest switches to a task; a new one has not used AMX before. */
+static void switch_to(struct gen_epoch *e, uint32_t v, bool uses_amx, bool is_new)
 {
-	struct vcpu *vcpu = &e->vcpus[v];
-	struct projection_cpu fpu = vcpu->fpu;
-	const struct trace_event *before = e->at;
-	bool uses_amx = task == AMX_TASK;
+	bool armed = gen_crowd_is_armed(&e->crowd, v);
+	const struct gen_switch *change = &e->plan->switches[armed][uses_amx][is_new];
 
-	if (is_new)
-		fpu.owner = NO_TASK;
-	/* Tasks stay on their vCPU, so the owner's registers are still there. */
-	if (projection_come(&fpu, task, true, uses_amx && !is_new, uses_amx, emit_switch,
-			    &(struct sink){e, v}) &
-	    PROJECTION_FIRST_USE)
-		e->report.amx_tasks++;
-	/* A task of the system whose tiles are initial already: nothing follows from it. */
-	if (task == SYSTEM_TASK && e->at == before)
-		emit(e, v, EVENT_tilerelease, 0);
-	if (fpu.armed == vcpu->fpu.armed) {
-		vcpu->fpu = fpu;
-		return false;
-	}
-	leave(e, v);
-	vcpu->fpu = fpu;
-	join(e, v);
-	return true;
+	for (uint8_t i = 0; i < change->nr; i++)
+		emit(e, v, change->word[i]);
+	if (change->armed != armed)
+		gen_crowd_turn(&e->crowd, v);
+}
+
+/* To one of the system, that uses no AMX. If tiles are initial already nothing follows from it. */
+static void switch_to_system(struct gen_epoch *e, uint32_t v)
+{
+	if (gen_crowd_is_armed(&e->crowd, v))
+		emit(e, v, GEN_TILERELEASE);
+	else
+		switch_to(e, v, false, false);
 }
 
 /* Task number @pick of the vCPU's; those that have not used AMX come first, then others with. */
-static bool switch_to_pick(struct gen_epoch *e, uint32_t v, uint64_t pick)
+static void switch_to_pick(struct gen_epoch *e, uint32_t v, uint64_t pick)
 {
 	struct vcpu *vcpu = &e->vcpus[v];
 	bool is_new = pick < vcpu->unused;
 
 	vcpu->unused -= is_new;
-	return switch_to(e, v, pick < vcpu->amx ? AMX_TASK : PLAIN_TASK, is_new);
+	switch_to(e, v, pick < vcpu->amx, is_new);
 }
 
 static uint64_t draw_task(struct gen_epoch *e)
@@ -383,9 +312,8 @@ static uint64_t draw_task(struct gen_epoch *e)
 static void boot(struct gen_epoch *e, uint32_t v)
 {
 	e->vcpus[v].booted = true;
-	e->boot_event = e->at;
-	emit(e, v, EVENT_wrxfd, XFEATURE_MASK_XTILE_DATA);
-	emit(e, v, EVENT_xsetbv, EVENT_XCR0_DEFAULT);
+	emit(e, v, GEN_BOOT);
+	emit(e, v, GEN_XSETBV);
 }
 
 /* A vCPU runs: it boots, or a task comes if none has been running. */
@@ -398,22 +326,25 @@ static void begin(struct gen_epoch *e, uint32_t v)
 	e->vcpus[v].has_task = true;
 }
 
-static void preempt(struct gen_epoch *e, uint32_t v, enum task_class class, enum vcpu_state state,
+/* @word says for whom. */
+static void preempt(struct gen_epoch *e, uint32_t v, enum gen_word word, enum vcpu_state state,
 		    uint64_t until)
 {
-	emit(e, v, EVENT_preempt, class);
+	emit(e, v, word);
 	stop_running(e, v, state, until);
 }
 
-/* wake or resume, on the vCPU's pCPU. */
-static void come_back(struct gen_epoch *e, uint32_t v, enum event_kind kind)
+/* The vCPU runs again, on its pCPU. */
+static void resume(struct gen_epoch *e, uint32_t v)
 {
 	struct vcpu *vcpu = &e->vcpus[v];
 	bool same = vcpu->pcpu == vcpu->last_pcpu;
 
-	e->report.migrations += !same;
 	start_running(e, v);
-	emit(e, v, kind, same ? EVENT_SAME_PCPU : vcpu->pcpu);
+	if (same)
+		emit(e, v, GEN_RESUME);
+	else
+		emit_with(e, v, GEN_MOVE, vcpu->pcpu);
 }
 
 /* ---- steps: what happens at one moment, to one vCPU mostly ---- */
@@ -444,13 +375,12 @@ static void end_slice(struct gen_epoch *e, uint32_t v)
 	uint32_t nr = e->plan->options->vcpus, next = e->queue[e->queue_head];
 	uint32_t pcpu = e->vcpus[v].pcpu, tail = e->queue_head + e->queue_len;
 
-	e->report.slices++;
 	e->queue[tail < nr ? tail : tail - nr] = v;
 	e->queue_head = e->queue_head + 1 < nr ? e->queue_head + 1 : 0;
 	e->vcpus[next].pcpu = pcpu;
 	e->vcpu_at[pcpu] = (int32_t)next;
-	preempt(e, v, TASK_K, STATE_QUEUED, NEVER);
-	come_back(e, next, EVENT_resume);
+	preempt(e, v, GEN_SLICE_END, STATE_QUEUED, NEVER);
+	resume(e, next);
 	begin(e, next);
 }
 
@@ -462,13 +392,14 @@ static void step_timer(struct gen_epoch *e, uint32_t v)
 		break;
 	case STATE_HALTED:
 		/* The replay decides which sleeps are polled through; those end here. */
-		come_back(e, v, EVENT_wake);
+		start_running(e, v);
+		emit(e, v, GEN_WAKE);
 		begin(e, v);
 		break;
 	default:
 		if (draw_ppm(e, e->rates->now->migrate_ppm))
 			migrate(e, v);
-		come_back(e, v, EVENT_resume);
+		resume(e, v);
 		begin(e, v);
 	}
 }
@@ -479,9 +410,8 @@ static void sleep_now(struct gen_epoch *e, uint32_t v)
 	uint64_t length = draw_us(e, e->rates->now->idle_us), most = e->close - e->now;
 
 	length = length < most ? length : most;
-	e->report.sleeps++;
 	e->vcpus[v].has_task = false;
-	emit(e, v, EVENT_hlt, length);
+	emit_with(e, v, GEN_SLEEP, length);
 	stop_running(e, v, STATE_HALTED, e->now + length);
 }
 
@@ -491,109 +421,170 @@ static void preempt_now(struct gen_epoch *e, uint32_t v)
 	uint32_t n = now->preempt_n, a = now->preempt_a;
 	uint64_t pick = gen_below(draw(e), (uint64_t)n + a + now->preempt_k);
 
-	e->report.preemptions++;
 	preempt(e, v,
-		pick < n       ? TASK_N
-		: pick - n < a ? TASK_A
-			       : TASK_K,
+		pick < n       ? GEN_PREEMPT_N
+		: pick - n < a ? GEN_PREEMPT_A
+			       : GEN_PREEMPT_K,
 		STATE_PREEMPTED, e->now + draw_us(e, now->preempt_us));
 }
 
-/*
- * A switch that could be seen, unless this vCPU has fewer such tasks than others. Returns whether
- * it changed the crowds.
- */
-static bool switch_now(struct gen_epoch *e, uint32_t v, bool to_amx)
+/* A switch that could be seen, unless this vCPU has fewer such tasks than others. */
+static void switch_now(struct gen_epoch *e, uint32_t v, bool to_amx)
 {
 	const struct vcpu *vcpu = &e->vcpus[v];
 	const struct gen_plan *plan = e->plan;
-	uint32_t mask = 0u - to_amx, plain = plan->options->tasks;
-	/* No branch on @to_amx, which nobody predicts. Plain tasks come behind the others. */
-	uint32_t most = (plan->most_amx & mask) | ((plain - plan->least_amx) & ~mask);
-	uint32_t own = (vcpu->amx & mask) | ((plain - vcpu->amx) & ~mask);
-	uint64_t pick = gen_below(draw(e), most);
+	uint32_t tasks = plan->options->tasks;
+	uint64_t pick = gen_below(draw(e), to_amx ? plan->most_amx : tasks - plan->least_amx);
 
+	if (!to_amx) {
+		/* Plain tasks come behind the others. */
+		if (pick < tasks - vcpu->amx)
+			switch_to_pick(e, v, pick + vcpu->amx);
+		return;
+	}
 	/* With XFD disarmed already only those who have not used AMX yet can be seen to come. */
-	if (e->first && to_amx && !vcpu->fpu.armed)
-		own = vcpu->unused;
-	return pick < own && switch_to_pick(e, v, pick + (vcpu->amx & ~mask));
+	if (pick < (gen_crowd_is_armed(&e->crowd, v) ? vcpu->amx : vcpu->unused))
+		switch_to_pick(e, v, pick);
 }
 
-static void step_random(struct gen_epoch *e, struct crowd *crowd)
+static void act(struct gen_epoch *e, uint32_t v, enum gen_action action)
 {
-	static const struct {
-		uint32_t kind;
-		uint32_t arg;
-	} single[ACTION_TO_AMX] = {
-		[ACTION_CPUID] = {EVENT_exit, EXIT_CPUID},
-		[ACTION_EPT_VIOLATION] = {EVENT_exit, EXIT_EPT_VIOLATION},
-		[ACTION_EPT_MISCONFIG] = {EVENT_exit, EXIT_EPT_MISCONFIG},
-		[ACTION_APIC_WRITE] = {EVENT_exit, EXIT_APIC_WRITE},
-		[ACTION_INTERRUPT] = {EVENT_exit, EXIT_EXTERNAL_INTERRUPT},
-		[ACTION_FASTPATH] = {EVENT_exit, EXIT_FASTPATH},
-		[ACTION_USERSPACE] = {EVENT_exit, EXIT_USERSPACE},
-		[ACTION_RDXFD] = {EVENT_rdxfd, 0},
-		[ACTION_TSFAULT] = {EVENT_tsfault, 0},
-	};
-	/* The whole part of a product names the vCPU, its fraction is as random as before. */
-	gen_wide pick = (gen_wide)draw(e) * crowd->nr;
-	uint32_t v = crowd->members[pick >> 64], action = gen_choose(crowd->choice, (uint64_t)pick);
-
-	if (action < ACTION_TO_AMX) {
-		emit(e, v, single[action].kind, single[action].arg);
-		draw_next(e, crowd);
-	} else if (action <= ACTION_TO_PLAIN) {
-		if (!switch_now(e, v, action == ACTION_TO_AMX))
-			draw_next(e, crowd);
-	} else if (action == ACTION_IDLE) {
+	switch (action) {
+	case ACTION_IDLE:
 		sleep_now(e, v);
-	} else if (action == ACTION_PREEMPT) {
+		break;
+	case ACTION_PREEMPT:
 		preempt_now(e, v);
-	} else if (!switch_to(e, v, draw_task(e) < e->vcpus[v].amx ? AMX_TASK : PLAIN_TASK, true)) {
-		draw_next(e, crowd);
+		break;
+	case ACTION_SPAWN:
+		switch_to(e, v, draw_task(e) < e->vcpus[v].amx, true);
+		break;
+	default:
+		switch_now(e, v, action == ACTION_TO_AMX);
 	}
+}
+
+/*
+ * Everything that happens before @until and has words, as long as there is room. Returns what
+ * has none, which happens to @who, or NO_ACTION.
+ *
+ * One draw follows another, and none is waited for: no branch depends on what was drawn but
+ * whether the loop ends. What it needs is in variables, because bytes are stored and may alias
+ * all else.
+ */
+static enum gen_action run_quick(struct gen_epoch *e, uint64_t until, uint32_t *who)
+{
+	const struct gen_choice *choice = &e->rates->choice;
+	const struct gen_step(*steps)[GEN_MAX_CHOICES] = e->steps;
+	const struct draws *draws = &e->draws;
+	struct gen_crowd *crowd = &e->crowd;
+	uint32_t *members = crowd->members, *place = crowd->place;
+	uint32_t nr = crowd->nr, nr_armed = crowd->nr_armed,
+		 only_armed = -(uint32_t)!crowd->all_use;
+	struct events events = e->events;
+	uint64_t *last = e->last, now = e->now;
+	enum gen_action action = NO_ACTION;
+
+	while (events.at < events.room) {
+		const struct gen_pace *pace = gen_crowd_pace(crowd, nr_armed);
+		const struct gen_step *step;
+		uint32_t amx, plain, v, from, to, begin, i;
+		uint64_t when;
+		gen_wide pick;
+
+		if (!e->nr_draws)
+			draw_many(e);
+		i = --e->nr_draws;
+		/* All ones is NEVER. */
+		when = (now + gen_gap(draws->gap[i], pace->scale)) | -(uint64_t)!pace->scale;
+		if (when >= until)
+			break;
+		/* Masks: it is to an AMX task, to a plain one. */
+		plain = -(uint32_t)(draws->lot[i] >= pace->below[1]);
+		amx = -(uint32_t)(draws->lot[i] >= pace->below[0]) & ~plain;
+		/* The whole part of a product names the vCPU, its fraction is as random as before.
+		 */
+		begin = nr_armed & plain;
+		pick = (gen_wide)draws->who[i] *
+		       (nr - begin - ((nr - nr_armed) & amx & only_armed));
+		from = begin + (uint32_t)(pick >> 64);
+		v = members[from];
+		step = &steps[(LOT_TO_AMX & amx) | (LOT_TO_PLAIN & plain)]
+			     [gen_choose(choice, (uint64_t)pick)];
+		now = when;
+		if (!step->nr) {
+			action = step->action;
+			*who = v;
+			break;
+		}
+		memcpy(events.tags + events.at, step->word, 2);
+		events.vcpus[events.at] = events.vcpus[events.at + 1] = (uint16_t)v;
+		events.deltas[events.at] = now - last[v];
+		events.deltas[events.at + 1] = 0;
+		events.at += step->nr;
+		last[v] = now;
+		/* It changes sides, or places with itself. */
+		to = (from & ~(amx | plain)) | ((nr_armed + amx) & (amx | plain));
+		members[from] = members[to];
+		place[members[to]] = from;
+		members[to] = v;
+		place[v] = to;
+		nr_armed += amx - plain;
+	}
+	e->events.at = events.at;
+	e->now = now;
+	crowd->nr_armed = nr_armed;
+	return action;
+}
+
+/* As much as @max events take. */
+static bool enlarge(struct events *events, size_t max)
+{
+	uint8_t *tags = reallocarray(events->tags, max, sizeof(*tags));
+	uint16_t *vcpus = tags ? reallocarray(events->vcpus, max, sizeof(*vcpus)) : NULL;
+	uint64_t *deltas = vcpus ? reallocarray(events->deltas, max, sizeof(*deltas)) : NULL;
+	uint64_t *args = deltas ? reallocarray(events->args, max, sizeof(*args)) : NULL;
+
+	events->tags = tags ? tags : events->tags;
+	events->vcpus = vcpus ? vcpus : events->vcpus;
+	events->deltas = deltas ? deltas : events->deltas;
+	events->args = args ? args : events->args;
+	if (args)
+		events->max = max;
+	return args;
 }
 
 static __attribute__((noinline)) bool make_more_room(struct gen_epoch *e)
 {
-	size_t nr = (size_t)(e->at - e->events);
-	struct trace_event *events;
+	struct events *events = &e->events;
 
-	if (e->failed || nr >= e->limit)
+	if (e->failed || events->at >= e->limit)
 		return false;
-	if (nr + STEP_EVENTS > e->max) {
-		e->max = e->max ? e->max + e->max / 2 : FIRST_EVENTS;
-		events = reallocarray(e->events, e->max, sizeof(*events));
-		e->failed = !events;
+	if (events->at + STEP_EVENTS > events->max) {
+		e->failed = !enlarge(events,
+				     events->max ? events->max + events->max / 2 : FIRST_EVENTS);
 		if (e->failed)
 			return false;
-		e->events = events;
-		e->at = events + nr;
-		e->boot_event = NULL;
 	}
-	e->room = e->events + e->max - STEP_EVENTS;
-	if ((uint64_t)(e->room - e->events) > e->limit)
-		e->room = e->events + e->limit;
+	events->room = events->max - STEP_EVENTS;
+	if (events->room > e->limit)
+		events->room = e->limit;
 	return true;
 }
 
 /* Is there room for another step? Not past the limit, nor without memory. */
 static bool make_room(struct gen_epoch *e)
 {
-	return e->at < e->room || make_more_room(e);
+	return e->events.at < e->events.room || make_more_room(e);
 }
 
 static void step_tick(struct gen_epoch *e)
 {
 	e->tick++;
 	set_tick(e, tick_time(e));
-	for (int i = 0; i < 2; i++) {
-		const struct crowd *crowd = &e->crowds[i];
-
-		for (uint32_t at = 0; at < crowd->nr && make_room(e); at++) {
-			emit(e, crowd->members[at], EVENT_exit, EXIT_FASTPATH);
-			emit(e, crowd->members[at], EVENT_exit, EXIT_FASTPATH);
-		}
+	for (uint32_t i = 0; i < e->crowd.nr && make_room(e); i++) {
+		emit(e, e->crowd.members[i], GEN_FASTPATH);
+		emit(e, e->crowd.members[i], GEN_FASTPATH);
 	}
 }
 
@@ -628,25 +619,25 @@ static void reset(struct gen_epoch *e, uint64_t index)
 	uint32_t waiting = nr > pcpus ? nr - pcpus : 0;
 	uint64_t turns = e->plan->epoch_cycles / (options->slice_us * options->tsc_khz / 1000 + 1);
 
-	e->first_timer = NEVER;
+	gen_timers_reset(&e->timers);
 	set_tick(e, NEVER);
-	e->crowds[0].nr = e->crowds[1].nr = 0;
+	e->crowd.nr = e->crowd.nr_armed = 0;
+	e->crowd.all_use = e->first;
+	e->steps = e->first ? e->plan->steps : e->plan->later_steps;
 	set_rates(e, &e->plan->phases[e->phase]);
 	for (uint32_t p = 0; p < pcpus; p++)
 		e->vcpu_at[p] = p < nr ? (int32_t)p : -1;
 	for (uint32_t v = 0; v < nr; v++) {
 		e->vcpus[v] = (struct vcpu){
-			.last = e->now,
-			.timer = NEVER,
 			.pcpu = v % pcpus,
 			.last_pcpu = v % pcpus,
 			.amx = e->plan->amx_tasks[v],
 			.unused = index ? 0 : e->plan->amx_tasks[v],
 			.state = STATE_QUEUED,
 			.booted = index > 0,
-			.fpu = {.owner = index ? SYSTEM_TASK : NO_TASK, .armed = true},
+			.armed = true,
 		};
-		heap_place(e, v, v);
+		e->last[v] = e->now;
 	}
 	e->queue_head = 0;
 	e->queue_len = waiting;
@@ -664,51 +655,46 @@ static void close_epoch(struct gen_epoch *e)
 		if (e->vcpus[v].state != STATE_RUNNING)
 			continue;
 		if (!shared && e->vcpus[v].pcpu == v) {
-			switch_to(e, v, SYSTEM_TASK, false);
+			switch_to_system(e, v);
 			continue;
 		}
-		e->report.preemptions++;
-		preempt(e, v, TASK_K, STATE_QUEUED, NEVER);
+		preempt(e, v, GEN_PREEMPT_K, STATE_QUEUED, NEVER);
 	}
 	for (uint32_t v = pcpus; v < nr && make_room(e); v++) {
 		e->vcpus[v].pcpu = v % pcpus;
-		come_back(e, v, EVENT_resume);
+		resume(e, v);
 		if (!e->vcpus[v].booted)
 			boot(e, v);
-		switch_to(e, v, SYSTEM_TASK, false);
-		e->report.preemptions++;
-		preempt(e, v, TASK_K, STATE_QUEUED, NEVER);
+		switch_to_system(e, v);
+		preempt(e, v, GEN_PREEMPT_K, STATE_QUEUED, NEVER);
 	}
 	for (uint32_t v = 0; v < nr && v < pcpus && make_room(e); v++) {
 		if (e->vcpus[v].state == STATE_RUNNING)
 			continue;
 		e->vcpus[v].pcpu = v;
-		come_back(e, v, EVENT_resume);
-		switch_to(e, v, SYSTEM_TASK, false);
+		resume(e, v);
+		switch_to_system(e, v);
 	}
-}
-
-/* When something other than an action is due. */
-static uint64_t next_step(const struct gen_epoch *e)
-{
-	uint64_t timer = e->first_timer;
-
-	return timer < e->next_fixed ? timer : e->next_fixed;
 }
 
 /* At one moment timers come first, then ticks, then a new phase, then the end. */
 static void run(struct gen_epoch *e)
 {
-	for (uint64_t step, random; make_room(e);) {
-		struct crowd *crowd = &e->crowds[e->crowds[1].next < e->crowds[0].next];
+	while (make_room(e)) {
+		uint64_t timer = e->timers.first;
+		uint64_t step = timer < e->next_fixed ? timer : e->next_fixed;
+		uint32_t v;
+		enum gen_action action = run_quick(e, step, &v);
 
-		step = next_step(e);
-		random = crowd->next;
-		e->now = random < step ? random : step;
-		if (random < step)
-			step_random(e, crowd);
-		else if (e->first_timer == step)
-			step_timer(e, e->heap[0]);
+		if (action != NO_ACTION) {
+			act(e, v, action);
+			continue;
+		}
+		if (e->events.at >= e->events.room)
+			continue;
+		e->now = step;
+		if (timer == step)
+			step_timer(e, e->timers.winner[1]);
 		else if (e->next_tick == step)
 			step_tick(e);
 		else if (e->phase_end == step && step < e->end)
@@ -721,33 +707,45 @@ static void run(struct gen_epoch *e)
 }
 
 /*
- * What the last step made beyond the limit was not made. It was not its first event, so no
- * end of a slice and no hlt is among them.
+ * What the trace gets: not what the last step made beyond the limit. All that a step makes
+ * happens at one moment, so the times are right in any case.
  */
-static void trim(struct gen_epoch *e)
+static void finish(struct gen_epoch *e)
 {
-	while ((uint64_t)(e->at - e->events) > e->limit) {
-		const struct trace_event *event = --e->at;
+	/* Several, because counting what was just counted waits for it. */
+	uint64_t count[4][NR_GEN_WORDS] = {0};
+	struct events *events = &e->events;
+	size_t nr = events->at < e->limit ? events->at : e->limit;
 
-		switch (event->kind) {
-		case EVENT_wrxfd:
-			e->report.xfd_writes -= event != e->boot_event;
-			break;
-		case EVENT_rderr:
-			e->report.amx_tasks--;
-			break;
-		case EVENT_preempt:
-			e->report.preemptions--;
-			break;
-		case EVENT_wake:
-		case EVENT_resume:
-			e->report.migrations -= event->arg != EVENT_SAME_PCPU;
-			break;
-		}
-	}
-	e->report.events = (uint64_t)(e->at - e->events);
-	if (e->report.events)
-		e->report.cycles = e->vcpus[e->at[-1].vcpu].last;
+	for (size_t i = 0; i < nr / 4 * 4; i += 4)
+		for (int j = 0; j < 4; j++)
+			count[j][events->tags[i + (size_t)j]]++;
+	for (size_t i = nr / 4 * 4; i < nr; i++)
+		count[0][events->tags[i]]++;
+	for (int i = 1; i < 4; i++)
+		for (int word = 0; word < NR_GEN_WORDS; word++)
+			count[0][word] += count[i][word];
+	e->report = (struct gen_report){
+		.events = nr,
+		.cycles = nr ? e->last[events->vcpus[nr - 1]] : 0,
+		.xfd_writes = count[0][GEN_ARM] + count[0][GEN_DISARM],
+		.amx_tasks = count[0][GEN_RDERR],
+		.sleeps = count[0][GEN_SLEEP],
+		.preemptions =
+			count[0][GEN_PREEMPT_N] + count[0][GEN_PREEMPT_A] + count[0][GEN_PREEMPT_K],
+		.slices = count[0][GEN_SLICE_END],
+		.migrations = count[0][GEN_MOVE],
+	};
+	e->columns = (struct trace_columns){
+		.nr = nr,
+		.nr_args = count[0][GEN_SLEEP] + count[0][GEN_MOVE],
+		.nr_words = NR_GEN_WORDS,
+		.words = words,
+		.tags = events->tags,
+		.vcpus = events->vcpus,
+		.deltas = events->deltas,
+		.args = events->args,
+	};
 }
 
 bool gen_epoch_make(struct gen_epoch *e, uint64_t index, uint64_t limit)
@@ -755,13 +753,11 @@ bool gen_epoch_make(struct gen_epoch *e, uint64_t index, uint64_t limit)
 	const struct gen_plan *plan = e->plan;
 	const struct gen_options *options = plan->options;
 
-	e->draws.bits_rng = gen_rng_begin(options->seed, 2 * index);
-	e->draws.gaps_rng = gen_rng_begin(options->seed, 2 * index + 1);
-	e->draws.nr_bits = e->draws.nr_gaps = 0;
-	e->report = (struct gen_report){0};
-	e->at = e->room = e->events;
+	e->draws_rng = gen_rng_begin(options->seed, 2 * index);
+	e->other_rng = gen_rng_begin(options->seed, 2 * index + 1);
+	e->nr_draws = 0;
+	e->events.at = e->events.room = e->events.nr_args = 0;
 	e->limit = limit;
-	e->boot_event = NULL;
 	e->failed = false;
 	e->now = index * plan->epoch_cycles;
 	e->close = e->now + plan->epoch_cycles;
@@ -776,7 +772,7 @@ bool gen_epoch_make(struct gen_epoch *e, uint64_t index, uint64_t limit)
 		begin(e, v);
 	}
 	run(e);
-	trim(e);
+	finish(e);
 	return !e->failed;
 }
 
@@ -788,23 +784,26 @@ struct gen_epoch *gen_epoch_new(const struct gen_plan *plan)
 	if (!e)
 		return NULL;
 	e->plan = plan;
+	e->crowd.tsc_hz = plan->tsc_hz;
+	e->timers.leaves = gen_timers_leaves(plan->options->vcpus);
 	e->vcpus = calloc(vcpus, sizeof(*e->vcpus));
+	e->last = calloc(vcpus, sizeof(*e->last));
 	e->vcpu_at = calloc(plan->options->pcpus, sizeof(*e->vcpu_at));
-	for (int i = 0; i < 2; i++)
-		e->crowds[i].members = calloc(vcpus, sizeof(*e->crowds[i].members));
-	e->heap = calloc(vcpus, sizeof(*e->heap));
+	e->crowd.members = calloc(vcpus, sizeof(*e->crowd.members));
+	e->crowd.place = calloc(vcpus, sizeof(*e->crowd.place));
+	e->timers.when = calloc(e->timers.leaves, sizeof(*e->timers.when));
+	e->timers.winner = calloc(2 * (size_t)e->timers.leaves, sizeof(*e->timers.winner));
 	e->queue = calloc(vcpus, sizeof(*e->queue));
-	if (e->vcpus && e->vcpu_at && e->crowds[0].members && e->crowds[1].members && e->heap &&
-	    e->queue)
+	if (e->vcpus && e->last && e->vcpu_at && e->crowd.members && e->crowd.place &&
+	    e->timers.when && e->timers.winner && e->queue)
 		return e;
 	gen_epoch_free(e);
 	return NULL;
 }
 
-const struct trace_event *gen_epoch_events(const struct gen_epoch *e, size_t *nr)
+const struct trace_columns *gen_epoch_columns(const struct gen_epoch *e)
 {
-	*nr = (size_t)(e->at - e->events);
-	return e->events;
+	return &e->columns;
 }
 
 void gen_epoch_count(const struct gen_epoch *e, struct gen_report *report)
@@ -826,12 +825,17 @@ void gen_epoch_free(struct gen_epoch *e)
 {
 	if (!e)
 		return;
-	free(e->events);
+	free(e->events.tags);
+	free(e->events.vcpus);
+	free(e->events.deltas);
+	free(e->events.args);
 	free(e->vcpus);
+	free(e->last);
 	free(e->vcpu_at);
-	free(e->crowds[0].members);
-	free(e->crowds[1].members);
-	free(e->heap);
+	free(e->crowd.members);
+	free(e->crowd.place);
+	free(e->timers.when);
+	free(e->timers.winner);
 	free(e->queue);
 	free(e);
 }

@@ -7,59 +7,126 @@
  * much busier than the average it is at most 16 times that number of events.
  */
 #include <stdlib.h>
+#include <string.h>
 
-#include "traces/gen_action.h"
 #include "traces/gen_epoch.h"
+#include "traces/projection_rules.h"
 
 enum { PPM = 1000000, EPOCH_EVENTS = 65536, EPOCH_EVENTS_A_VCPU = 512, EPOCH_STRETCH = 16 };
 
 #define MOST_CYCLES (UINT64_C(1) << 60) /* whatever the trace's length: a longer one goes on */
 
 /* Millionths of events a second of a running vCPU, nearly as many as asked for. */
-static void weigh(const struct gen_plan *plan, const struct gen_options *o, int crowd,
-		  uint64_t weight[GEN_MAX_CHOICES])
+static void weigh(const struct gen_plan *plan, struct gen_rates *rates)
 {
+	const struct gen_options *o = rates->now;
 	gen_wide switches = (gen_wide)o->switch_hz * (PPM - o->idle_ppm);
 	uint64_t tasks = plan->options->tasks, plain = tasks - plan->least_amx;
+	uint64_t weight[GEN_MAX_CHOICES] = {
+		[ACTION_CPUID] = (uint64_t)o->slow_hz * (PPM / 4),
+		[ACTION_EPT_VIOLATION] = (uint64_t)o->slow_hz * (PPM / 4),
+		[ACTION_EPT_MISCONFIG] = (uint64_t)o->slow_hz * (PPM / 4),
+		[ACTION_APIC_WRITE] = (uint64_t)o->slow_hz * (PPM / 4),
+		[ACTION_INTERRUPT] = (uint64_t)o->irq_hz * PPM,
+		[ACTION_FASTPATH] = (uint64_t)o->fastpath_hz * PPM,
+		[ACTION_USERSPACE] = (uint64_t)o->userspace_hz * PPM,
+		[ACTION_RDXFD] = (uint64_t)o->rdxfd_hz * PPM,
+		[ACTION_TSFAULT] = (uint64_t)o->tsfault_hz * PPM,
+		[ACTION_IDLE] = (uint64_t)o->switch_hz * o->idle_ppm,
+		[ACTION_SPAWN] = (uint64_t)o->spawn_hz * PPM,
+		[ACTION_PREEMPT] = (uint64_t)o->preempt_hz * PPM,
+	};
 
 	for (int i = 0; i < GEN_MAX_CHOICES; i++)
-		weight[i] = 0;
-	for (int i = ACTION_CPUID; i <= ACTION_APIC_WRITE; i++)
-		weight[i] = (uint64_t)o->slow_hz * (PPM / 4);
-	weight[ACTION_INTERRUPT] = (uint64_t)o->irq_hz * PPM;
-	weight[ACTION_FASTPATH] = (uint64_t)o->fastpath_hz * PPM;
-	weight[ACTION_USERSPACE] = (uint64_t)o->userspace_hz * PPM;
-	weight[ACTION_RDXFD] = (uint64_t)o->rdxfd_hz * PPM;
-	weight[ACTION_TSFAULT] = (uint64_t)o->tsfault_hz * PPM;
-	weight[ACTION_IDLE] = (uint64_t)o->switch_hz * o->idle_ppm;
-	weight[ACTION_SPAWN] = (uint64_t)o->spawn_hz * PPM;
-	weight[ACTION_PREEMPT] = (uint64_t)o->preempt_hz * PPM;
-	if (crowd != GEN_DISARMED)
-		weight[ACTION_TO_AMX] = (uint64_t)(switches * plan->most_amx / tasks);
-	if (crowd != GEN_ARMED)
-		weight[ACTION_TO_PLAIN] = (uint64_t)(switches * plain / tasks);
+		rates->weight[LOT_ANY] += weight[i];
+	/* With no weight at all nobody chooses. */
+	if (rates->weight[LOT_ANY])
+		gen_choice_init(&rates->choice, weight);
+	rates->weight[LOT_TO_AMX] = (uint64_t)(switches * plan->most_amx / tasks);
+	rates->weight[LOT_TO_PLAIN] = (uint64_t)(switches * plain / tasks);
 }
 
-static bool set_rates(const struct gen_plan *plan, struct gen_rates *rates)
+/* The word for an event that the rules of projection make. */
+static uint8_t word_for(enum event_kind kind, uint64_t arg)
 {
-	uint32_t vcpus = plan->options->vcpus;
-	uint64_t weight[GEN_MAX_CHOICES], total;
-
-	for (int crowd = 0; crowd < GEN_CROWDS; crowd++) {
-		rates->scale[crowd] = calloc((size_t)vcpus + 1, sizeof(*rates->scale[crowd]));
-		if (!rates->scale[crowd])
-			return false;
-		weigh(plan, rates->now, crowd, weight);
-		total = 0;
-		for (int i = 0; i < GEN_MAX_CHOICES; i++)
-			total += weight[i];
-		if (!total)
-			continue;
-		gen_choice_init(&rates->choice[crowd], weight);
-		for (uint32_t nr = 1; nr <= vcpus; nr++)
-			rates->scale[crowd][nr] = gen_scale(plan->tsc_hz * PPM, total * nr);
+	switch (kind) {
+	case EVENT_wrxfd:
+		return arg ? GEN_ARM : GEN_DISARM;
+	case EVENT_rderr:
+		return GEN_RDERR;
+	case EVENT_wrerr:
+		return GEN_WRERR;
+	case EVENT_tilerelease:
+		return GEN_TILERELEASE;
+	default:
+		return GEN_AMX;
 	}
-	return true;
+}
+
+static void add_word(void *sink, enum event_kind kind, uint64_t arg)
+{
+	struct gen_switch *change = sink;
+
+	change->word[change->nr++] = word_for(kind, arg);
+}
+
+/*
+ * Tasks of one kind differ in nothing that could be seen, and XFD is armed while the registers
+ * are those of one that uses no AMX. Tasks stay on their vCPU, so the owner's registers are
+ * still there.
+ */
+static void plan_switch(struct gen_switch *change, bool armed, bool uses_amx, bool is_new)
+{
+	enum { NOBODY, PLAIN_TASK, AMX_TASK };
+	struct projection_cpu cpu = {
+		.owner = is_new  ? NOBODY
+			 : armed ? PLAIN_TASK
+				 : AMX_TASK,
+		.armed = armed,
+	};
+
+	projection_come(&cpu, uses_amx ? AMX_TASK : PLAIN_TASK, true, uses_amx && !is_new, uses_amx,
+			add_word, change);
+	change->armed = cpu.armed;
+}
+
+static void plan_steps(struct gen_plan *plan)
+{
+	static const uint8_t single[ACTION_IDLE] = {
+		[ACTION_CPUID] = GEN_CPUID,
+		[ACTION_EPT_VIOLATION] = GEN_EPT_VIOLATION,
+		[ACTION_EPT_MISCONFIG] = GEN_EPT_MISCONFIG,
+		[ACTION_APIC_WRITE] = GEN_APIC_WRITE,
+		[ACTION_INTERRUPT] = GEN_INTERRUPT,
+		[ACTION_FASTPATH] = GEN_FASTPATH,
+		[ACTION_USERSPACE] = GEN_USERSPACE,
+		[ACTION_RDXFD] = GEN_RDXFD,
+		[ACTION_TSFAULT] = GEN_TSFAULT,
+	};
+
+	for (uint8_t i = 0; i < GEN_MAX_CHOICES; i++) {
+		plan->steps[LOT_ANY][i].action = i;
+		if (i < ACTION_IDLE)
+			plan->steps[LOT_ANY][i] = (struct gen_step){{single[i]}, 1, i};
+		/* Of these lots all slots are the same. */
+		plan->steps[LOT_TO_AMX][i].action = ACTION_TO_AMX;
+		plan->steps[LOT_TO_PLAIN][i].action = ACTION_TO_PLAIN;
+	}
+	memcpy(plan->later_steps, plan->steps, sizeof(plan->steps));
+	/* If vCPUs differ, some refuse. */
+	if (plan->most_amx != plan->least_amx)
+		return;
+	for (int amx = 0; amx < 2; amx++) {
+		const struct gen_switch *change = &plan->switches[amx][amx][0];
+
+		for (int i = 0; i < GEN_MAX_CHOICES; i++) {
+			struct gen_step *step =
+				&plan->later_steps[amx ? LOT_TO_AMX : LOT_TO_PLAIN][i];
+
+			step->nr = change->nr;
+			memcpy(step->word, change->word, sizeof(step->word));
+		}
+	}
 }
 
 /* Events a second of real time, all vCPUs together, nearly. */
@@ -149,9 +216,11 @@ bool gen_plan_init(struct gen_plan *plan, const struct gen_options *options, uin
 		now = options->nr_phases ? now + options->phases[i].ms * options->tsc_khz
 					 : MOST_CYCLES;
 		rates->end = now;
-		if (!set_rates(plan, rates))
-			return false;
+		weigh(plan, rates);
 	}
+	for (int i = 0; i < 8; i++)
+		plan_switch(&plan->switches[i >> 2][i >> 1 & 1][i & 1], i >> 2, i >> 1 & 1, i & 1);
+	plan_steps(plan);
 	plan->epoch_cycles = choose_epoch_cycles(plan);
 	plan->nr_epochs = (end - 1) / plan->epoch_cycles + 1;
 	return true;
@@ -159,9 +228,6 @@ bool gen_plan_init(struct gen_plan *plan, const struct gen_options *options, uin
 
 void gen_plan_release(struct gen_plan *plan)
 {
-	for (size_t i = 0; plan->phases && i < plan->nr_phases; i++)
-		for (int crowd = 0; crowd < GEN_CROWDS; crowd++)
-			free(plan->phases[i].scale[crowd]);
 	free(plan->phases);
 	free(plan->amx_tasks);
 }
