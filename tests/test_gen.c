@@ -92,10 +92,12 @@ static void short_gaps_keep_their_mean(void **state)
 	(void)state;
 	gen_log_init(&log);
 	for (uint64_t rate = 3; rate < 200; rate *= 3) {
-		uint64_t sum = 0, scale = gen_scale(1000, rate);
+		struct gen_mean mean = gen_mean(1000, rate);
+		uint64_t sum = 0, fraction = 0;
 
 		for (uint64_t i = 0; i < nr; i++)
-			sum += gen_gap(gen_unit_gap(&log, gen_rng_at(1, rate, i)), scale);
+			sum += gen_gap(gen_unit_gap(&log, gen_rng_at(1, rate, i)), &mean,
+				       &fraction);
 		/* A deviation of mean / sqrt(nr), 0.1 %, four times. */
 		assert_in_range(sum, 1000 * nr / rate * 996 / 1000, 1000 * nr / rate * 1004 / 1000);
 	}

@@ -20,10 +20,19 @@ void gen_crowd_find_pace(const struct gen_crowd *crowd, uint32_t nr_armed, struc
 	uint64_t to_plain = rates->weight[LOT_TO_PLAIN] * (crowd->nr - nr_armed);
 	uint64_t total = any + to_amx + to_plain;
 
-	*pace = (struct gen_pace){.key = gen_crowd_key(crowd->nr, nr_armed)};
+	*pace = (struct gen_pace){
+		.key = gen_crowd_key(crowd->nr, nr_armed),
+		.never = total ? 0 : UINT64_MAX,
+		.lots =
+			{
+				[LOT_ANY] = {.nr = crowd->nr},
+				[LOT_TO_AMX] = {0, use, nr_armed - 1, -1u},
+				[LOT_TO_PLAIN] = {nr_armed, crowd->nr - nr_armed, nr_armed, 1},
+			},
+	};
 	if (!total)
 		return;
-	pace->scale = gen_scale(crowd->tsc_hz * PPM, total);
+	pace->mean = gen_mean(crowd->tsc_hz * PPM, total);
 	pace->below[0] = (uint64_t)(((gen_wide)any << 63) / total);
 	pace->below[1] = (uint64_t)(((gen_wide)(any + to_amx) << 63) / total);
 }

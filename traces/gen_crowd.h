@@ -14,18 +14,37 @@
 
 #include "traces/gen_epoch.h"
 
-enum { GEN_PACES = 256 };
+/* Padding: arrays of a power of two would have stores wait for loads of the same last 12 bits. */
+enum { GEN_PACES = 256, GEN_PADDING = 24 };
+
+/**
+ * struct gen_lot_place - Where in the crowd those stand to whom a lot falls.
+ * @begin:  the first
+ * @nr:     how many
+ * @border: whom such a vCPU changes places with when it changes sides
+ * @turn:   by how many the armed ones then are more
+ */
+struct gen_lot_place {
+	uint32_t begin;
+	uint32_t nr;
+	uint32_t border;
+	uint32_t turn;
+};
 
 /**
  * struct gen_pace - How fast things happen to so many running vCPUs.
  * @key:   see gen_crowd_key(); 0 for none
- * @scale: for gen_gap(); 0 when nothing ever happens
+ * @never: all ones when nothing ever happens, else 0
  * @below: of 2^63: a number below the first one says LOT_ANY, below the second LOT_TO_AMX
+ * @mean:  for gen_gap()
+ * @lots:  by lot
  */
 struct gen_pace {
 	uint64_t key;
-	uint64_t scale;
+	uint64_t never;
 	uint64_t below[2];
+	struct gen_mean mean;
+	struct gen_lot_place lots[NR_LOTS];
 };
 
 /**
@@ -45,8 +64,8 @@ struct gen_crowd {
 	bool all_use;
 	uint32_t nr;
 	uint32_t nr_armed;
-	uint32_t *members;
-	uint32_t *place;
+	uint32_t members[TRACE_MAX_VCPUS + GEN_PADDING];
+	uint32_t place[TRACE_MAX_VCPUS + GEN_PADDING];
 	struct gen_pace paces[GEN_PACES];
 };
 

@@ -81,11 +81,13 @@ struct events {
  * @other_rng:   all other draws
  * @nr_draws:    left
  * @now:         when the current step happens; cycles from the beginning of the trace
+ * @fraction:    of a cycle, see gen_gap()
  * @end:         of the epoch or the trace, what comes first
  * @close:       of the epoch, as @closes says
  * @next_tick:   NEVER while nobody runs
  * @next_fixed:  the first of @next_tick, @phase_end and @end
  * @rates:       of the current phase, which lasts until @phase_end
+ * @choice:      of @rates
  * @steps:       by lot and action; see struct gen_plan
  * @limit:       of events
  * @first:       the trace begins here
@@ -102,13 +104,15 @@ struct gen_epoch {
 	uint32_t nr_draws;
 	struct draws draws;
 	uint64_t now;
+	uint64_t fraction;
 	uint64_t end;
 	uint64_t close;
 	uint64_t next_tick;
 	uint64_t next_fixed;
 	uint64_t tick;
 	const struct gen_rates *rates;
-	const struct gen_step (*steps)[GEN_MAX_CHOICES];
+	struct gen_choice choice;
+	struct gen_step steps[NR_LOTS][GEN_MAX_CHOICES];
 	uint64_t phase_end;
 	size_t phase;
 	struct events events;
@@ -121,7 +125,7 @@ struct gen_epoch {
 	uint32_t queue_head;
 	uint32_t queue_len;
 	struct vcpu *vcpus;
-	uint64_t *last;
+	uint64_t last[TRACE_MAX_VCPUS + GEN_PADDING];
 	int32_t *vcpu_at;
 	uint32_t *queue;
 	struct gen_report report;
@@ -157,12 +161,11 @@ fill_draws_avx512(struct draws *draws, const struct gen_log *log, uint64_t state
 }
 #endif
 
-static __attribute__((noinline)) void draw_many(struct gen_epoch *e)
+static __attribute__((noinline)) uint32_t draw_many(struct gen_epoch *e)
 {
 	struct gen_rng *rng = &e->draws_rng;
 	const struct gen_log *log = &e->plan->log;
 
-	e->nr_draws = DRAWS;
 #ifdef __x86_64__
 	if (__builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
 	    __builtin_cpu_supports("avx512vl"))
@@ -171,6 +174,7 @@ static __attribute__((noinline)) void draw_many(struct gen_epoch *e)
 #endif
 		fill_draws(&e->draws, log, rng->state);
 	rng->state += GEN_RANDOM_GAMMA * 3 * DRAWS;
+	return DRAWS;
 }
 
 static uint64_t draw(struct gen_epoch *e)
@@ -207,6 +211,7 @@ static void set_tick(struct gen_epoch *e, uint64_t when)
 static void set_rates(struct gen_epoch *e, const struct gen_rates *rates)
 {
 	e->rates = rates;
+	e->choice = rates->choice;
 	gen_crowd_set_rates(&e->crowd, rates);
 }
 
@@ -469,70 +474,66 @@ static void act(struct gen_epoch *e, uint32_t v, enum gen_action action)
  * has none, which happens to @who, or NO_ACTION.
  *
  * One draw follows another, and none is waited for: no branch depends on what was drawn but
- * whether the loop ends. What it needs is in variables, because bytes are stored and may alias
- * all else.
+ * whether the loop ends. What changes is in variables, because bytes are stored and may alias
+ * all else; what does not stands at fixed places of @e, which takes no registers.
  */
 static enum gen_action run_quick(struct gen_epoch *e, uint64_t until, uint32_t *who)
 {
-	const struct gen_choice *choice = &e->rates->choice;
-	const struct gen_step(*steps)[GEN_MAX_CHOICES] = e->steps;
-	const struct draws *draws = &e->draws;
 	struct gen_crowd *crowd = &e->crowd;
-	uint32_t *members = crowd->members, *place = crowd->place;
-	uint32_t nr = crowd->nr, nr_armed = crowd->nr_armed,
-		 only_armed = -(uint32_t)!crowd->all_use;
-	struct events events = e->events;
-	uint64_t *last = e->last, now = e->now;
+	uint8_t *tags = e->events.tags;
+	uint16_t *vcpus = e->events.vcpus;
+	uint64_t *deltas = e->events.deltas;
+	size_t at = e->events.at, room = e->events.room;
+	uint64_t now = e->now, fraction = e->fraction;
+	uint32_t nr_armed = crowd->nr_armed, nr_draws = e->nr_draws;
 	enum gen_action action = NO_ACTION;
 
-	while (events.at < events.room) {
+	while (at < room) {
 		const struct gen_pace *pace = gen_crowd_pace(crowd, nr_armed);
+		const struct gen_lot_place *lot_place;
 		const struct gen_step *step;
-		uint32_t amx, plain, v, from, to, begin, i;
+		uint32_t v, from, to, lot;
 		uint64_t when;
 		gen_wide pick;
 
-		if (!e->nr_draws)
-			draw_many(e);
-		i = --e->nr_draws;
-		/* All ones is NEVER. */
-		when = (now + gen_gap(draws->gap[i], pace->scale)) | -(uint64_t)!pace->scale;
+		if (!nr_draws)
+			nr_draws = draw_many(e);
+		nr_draws--;
+		when = (now + gen_gap(e->draws.gap[nr_draws], &pace->mean, &fraction)) |
+		       pace->never;
 		if (when >= until)
 			break;
-		/* Masks: it is to an AMX task, to a plain one. */
-		plain = -(uint32_t)(draws->lot[i] >= pace->below[1]);
-		amx = -(uint32_t)(draws->lot[i] >= pace->below[0]) & ~plain;
+		now = when;
+		lot = (uint32_t)(e->draws.lot[nr_draws] >= pace->below[0]) +
+		      (e->draws.lot[nr_draws] >= pace->below[1]);
+		lot_place = &pace->lots[lot];
 		/* The whole part of a product names the vCPU, its fraction is as random as before.
 		 */
-		begin = nr_armed & plain;
-		pick = (gen_wide)draws->who[i] *
-		       (nr - begin - ((nr - nr_armed) & amx & only_armed));
-		from = begin + (uint32_t)(pick >> 64);
-		v = members[from];
-		step = &steps[(LOT_TO_AMX & amx) | (LOT_TO_PLAIN & plain)]
-			     [gen_choose(choice, (uint64_t)pick)];
-		now = when;
+		pick = (gen_wide)e->draws.who[nr_draws] * lot_place->nr;
+		from = lot_place->begin + (uint32_t)(pick >> 64);
+		v = crowd->members[from];
+		step = &e->steps[lot][gen_choose(&e->choice, (uint64_t)pick)];
 		if (!step->nr) {
 			action = step->action;
 			*who = v;
 			break;
 		}
-		memcpy(events.tags + events.at, step->word, 2);
-		events.vcpus[events.at] = events.vcpus[events.at + 1] = (uint16_t)v;
-		events.deltas[events.at] = now - last[v];
-		events.deltas[events.at + 1] = 0;
-		events.at += step->nr;
-		last[v] = now;
+		memcpy(tags + at, step->word, 2);
+		vcpus[at] = vcpus[at + 1] = (uint16_t)v;
+		deltas[at] = now - e->last[v];
+		deltas[at + 1] = 0;
+		at += step->nr;
+		e->last[v] = now;
 		/* It changes sides, or places with itself. */
-		to = (from & ~(amx | plain)) | ((nr_armed + amx) & (amx | plain));
-		members[from] = members[to];
-		place[members[to]] = from;
-		members[to] = v;
-		place[v] = to;
-		nr_armed += amx - plain;
+		to = from ^ ((from ^ lot_place->border) & -(uint32_t)(lot != LOT_ANY));
+		gen_crowd_put(crowd, from, crowd->members[to]);
+		gen_crowd_put(crowd, to, v);
+		nr_armed += lot_place->turn;
 	}
-	e->events.at = events.at;
+	e->events.at = at;
 	e->now = now;
+	e->fraction = fraction;
+	e->nr_draws = nr_draws;
 	crowd->nr_armed = nr_armed;
 	return action;
 }
@@ -623,7 +624,7 @@ static void reset(struct gen_epoch *e, uint64_t index)
 	set_tick(e, NEVER);
 	e->crowd.nr = e->crowd.nr_armed = 0;
 	e->crowd.all_use = e->first;
-	e->steps = e->first ? e->plan->steps : e->plan->later_steps;
+	memcpy(e->steps, e->first ? e->plan->steps : e->plan->later_steps, sizeof(e->steps));
 	set_rates(e, &e->plan->phases[e->phase]);
 	for (uint32_t p = 0; p < pcpus; p++)
 		e->vcpu_at[p] = p < nr ? (int32_t)p : -1;
@@ -756,6 +757,7 @@ bool gen_epoch_make(struct gen_epoch *e, uint64_t index, uint64_t limit)
 	e->draws_rng = gen_rng_begin(options->seed, 2 * index);
 	e->other_rng = gen_rng_begin(options->seed, 2 * index + 1);
 	e->nr_draws = 0;
+	e->fraction = 0;
 	e->events.at = e->events.room = e->events.nr_args = 0;
 	e->limit = limit;
 	e->failed = false;
@@ -787,15 +789,11 @@ struct gen_epoch *gen_epoch_new(const struct gen_plan *plan)
 	e->crowd.tsc_hz = plan->tsc_hz;
 	e->timers.leaves = gen_timers_leaves(plan->options->vcpus);
 	e->vcpus = calloc(vcpus, sizeof(*e->vcpus));
-	e->last = calloc(vcpus, sizeof(*e->last));
 	e->vcpu_at = calloc(plan->options->pcpus, sizeof(*e->vcpu_at));
-	e->crowd.members = calloc(vcpus, sizeof(*e->crowd.members));
-	e->crowd.place = calloc(vcpus, sizeof(*e->crowd.place));
 	e->timers.when = calloc(e->timers.leaves, sizeof(*e->timers.when));
 	e->timers.winner = calloc(2 * (size_t)e->timers.leaves, sizeof(*e->timers.winner));
 	e->queue = calloc(vcpus, sizeof(*e->queue));
-	if (e->vcpus && e->last && e->vcpu_at && e->crowd.members && e->crowd.place &&
-	    e->timers.when && e->timers.winner && e->queue)
+	if (e->vcpus && e->vcpu_at && e->timers.when && e->timers.winner && e->queue)
 		return e;
 	gen_epoch_free(e);
 	return NULL;
@@ -830,10 +828,7 @@ void gen_epoch_free(struct gen_epoch *e)
 	free(e->events.deltas);
 	free(e->events.args);
 	free(e->vcpus);
-	free(e->last);
 	free(e->vcpu_at);
-	free(e->crowd.members);
-	free(e->crowd.place);
 	free(e->timers.when);
 	free(e->timers.winner);
 	free(e->queue);

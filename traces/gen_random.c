@@ -59,3 +59,15 @@ void gen_choice_init(struct gen_choice *choice, const uint64_t *weight)
 			poor[nr_poor++] = rich[--nr_rich];
 	}
 }
+
+/* One division, of as many bits as there are. */
+struct gen_mean gen_mean(uint64_t cycles, uint64_t rate)
+{
+	gen_wide quotient = ((gen_wide)cycles * GEN_LN2_Q32 << 38) / rate;
+	uint64_t high = (uint64_t)(quotient >> 64);
+	/* The quotient is ln 2 times the mean, times 2^70: that is a shift of 63. */
+	uint32_t over = high ? 64 - (uint32_t)__builtin_clzll(high) : 0;
+
+	over = over > 63 - GEN_MAX_SHIFT ? over : 63 - GEN_MAX_SHIFT;
+	return (struct gen_mean){(uint64_t)(quotient >> over), 63 - over};
+}

@@ -30,7 +30,8 @@ enum {
 	GEN_LOG_BITS = 8,
 	GEN_CHOICE_BITS = 4,
 	GEN_MAX_CHOICES = 1 << GEN_CHOICE_BITS,
-	GEN_SCALE_BITS = 24 /* of a mean's fraction */
+	GEN_UNIT_BITS = 57, /* of a logarithm's fraction */
+	GEN_MAX_SHIFT = 56
 };
 
 /**
@@ -121,13 +122,18 @@ static inline uint64_t gen_exponential(const struct gen_log *log, uint64_t rando
 	return t ? t : 1;
 }
 
-/** gen_scale() - For gen_gap(): the mean gap of @rate events in @cycles, both at least 1. */
-static inline uint64_t gen_scale(uint64_t cycles, uint64_t rate)
-{
-	gen_wide mean = ((gen_wide)cycles << GEN_SCALE_BITS) / rate;
+/**
+ * struct gen_mean - The mean gap between events of a Poisson process, for gen_gap().
+ * @scale: ln 2 times the mean in cycles, times 2^(64 - GEN_UNIT_BITS + @shift)
+ * @shift: as great as @scale allows, at most GEN_MAX_SHIFT
+ */
+struct gen_mean {
+	uint64_t scale;
+	uint32_t shift;
+};
 
-	return (uint64_t)(mean * GEN_LN2_Q32 >> 32);
-}
+/** gen_mean() - Of @rate events in @cycles, both at least 1, @cycles below 2^57. */
+struct gen_mean gen_mean(uint64_t cycles, uint64_t rate);
 
 /**
  * gen_unit_gap() - For gen_gap(): what does not depend on the mean.
@@ -136,22 +142,28 @@ static inline uint64_t gen_scale(uint64_t cycles, uint64_t rate)
  */
 static inline uint64_t gen_unit_gap(const struct gen_log *log, uint64_t random)
 {
-	return gen_neg_log2(log, random) << GEN_SCALE_BITS | (random & ((1 << GEN_SCALE_BITS) - 1));
+	const unsigned int rest = GEN_UNIT_BITS - 32;
+
+	return gen_neg_log2(log, random) << rest | (random & ((UINT64_C(1) << rest) - 1));
 }
 
 /**
  * gen_gap() - The time to the next event of a Poisson process.
- * @unit:  from gen_unit_gap()
- * @scale: from gen_scale()
+ * @unit:     from gen_unit_gap()
+ * @mean:     from gen_mean()
+ * @fraction: of a cycle, in 2^-64, that is left from the gaps before; changes
  *
- * Rounded up or down at random by its fraction, so that short gaps keep their mean. May be 0.
+ * So that short gaps keep their mean. May be 0; at most 44.4 times the mean.
  */
-static inline uint64_t gen_gap(uint64_t unit, uint64_t scale)
+static inline uint64_t gen_gap(uint64_t unit, const struct gen_mean *mean, uint64_t *fraction)
 {
-	uint64_t dither = unit << (64 - GEN_SCALE_BITS) >> (32 - GEN_SCALE_BITS);
+	gen_wide product = (gen_wide)unit * mean->scale;
+	uint64_t high = (uint64_t)(product >> 64), low = (uint64_t)product;
 
-	return (uint64_t)(((gen_wide)(unit >> GEN_SCALE_BITS) * scale + dither) >>
-			  (32 + GEN_SCALE_BITS));
+	/* By hand, because @shift is below 64, which a compiler does not know. */
+	low = low >> mean->shift | high << (63 - mean->shift) << 1;
+	*fraction += low;
+	return (high >> mean->shift) + (*fraction < low);
 }
 
 /**

@@ -777,11 +777,15 @@ int trace_writer_put(struct trace_writer *writer, const struct trace_event *even
 	return ret;
 }
 
-/* What a tag means; kind NR_EVENT_KINDS for one that means nothing. */
+/*
+ * What a tag means.
+ * @kind:   NR_EVENT_KINDS for nothing
+ * @varies: 1 when the argument stands elsewhere
+ */
 struct meaning {
 	uint64_t arg;
 	uint32_t kind;
-	bool varies;
+	uint32_t varies;
 };
 
 /*
@@ -812,28 +816,26 @@ static bool expand_columns(const struct trace_writer *writer, const struct trace
 			   const struct meaning *meanings, size_t nr, struct trace_event *events,
 			   size_t *nr_args)
 {
+	const uint64_t *deltas = columns->deltas;
+	const uint16_t *vcpus = columns->vcpus;
+	const uint8_t *tags = columns->tags;
 	bool fine = true;
 	size_t used = 0;
 
 	for (size_t i = 0; i < nr; i++) {
-		const struct meaning *meaning = &meanings[columns->tags[i]];
-		struct trace_event *event = &events[i];
+		struct meaning meaning = meanings[tags[i]];
 
-		*event = (struct trace_event){
-			.delta_cycles = columns->deltas[i],
-			.arg = meaning->arg,
-			.vcpu = columns->vcpus[i],
-			.kind = meaning->kind,
-		};
-		if (!meaning->varies)
-			continue;
-		/* There are as many arguments as the caller said, or it is in error. */
-		if (used < columns->nr_args)
-			event->arg = columns->args[used++];
-		else
-			event->kind = NR_EVENT_KINDS;
-		fine &= event->kind < NR_EVENT_KINDS &&
-			validate_word(&writer->limits, event->kind, event->arg, event->arg);
+		if (meaning.varies) {
+			/* There are as many arguments as the caller said, or it is in error. */
+			if (used == columns->nr_args)
+				meaning.kind = NR_EVENT_KINDS;
+			else
+				meaning.arg = columns->args[used++];
+			fine &= meaning.kind < NR_EVENT_KINDS &&
+				validate_word(&writer->limits, meaning.kind, meaning.arg,
+					      meaning.arg);
+		}
+		events[i] = (struct trace_event){deltas[i], meaning.arg, vcpus[i], meaning.kind};
 	}
 	*nr_args = used;
 	return fine;
@@ -901,7 +903,8 @@ static int put_columns(struct trace_writer *writer, struct trace_columns rest,
 		rest.vcpus += some.nr;
 		rest.deltas += some.nr;
 		rest.nr_args = left - some.nr_args;
-		rest.args += some.nr_args;
+		if (some.nr_args) /* else there may be none at all */
+			rest.args += some.nr_args;
 		if (!ret && writer->nr_events == TRACE_BLOCK_EVENTS)
 			ret = write_block(writer, err);
 	}

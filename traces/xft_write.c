@@ -17,7 +17,10 @@ enum {
 	ZSTD_HASH_LOG = 10,
 	/* Compressed when it saves one part of so many. */
 	WHAT_WORTH = 4,
-	WHEN_WORTH = 16
+	WHEN_WORTH = 16,
+	/* Of each column of *what* one part of so many is tried first, if that is so many bytes. */
+	SAMPLE = 8,
+	SAMPLE_MIN_BYTES = 4096
 };
 
 /*
@@ -271,8 +274,8 @@ static void finish_digest(struct encoder *e)
  * differently to share one table of symbols. Returns the bytes in @stored, 0 when less than
  * one of @worth is saved: not worth the time to decompress it.
  */
-static size_t compress(struct encoder *e, const uint8_t *part, size_t size, size_t worth,
-		       uint8_t *stored)
+static size_t compress(struct encoder *e, const struct xft_cuts *cuts, const uint8_t *part,
+		       size_t size, size_t worth, uint8_t *stored)
 {
 	ZSTD_outBuffer out = {stored, size - size / worth - 1, 0};
 	ZSTD_inBuffer in = {part, 0, 0};
@@ -282,16 +285,39 @@ static size_t compress(struct encoder *e, const uint8_t *part, size_t size, size
 	ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_minMatch, ZSTD_MIN_MATCH);
 	ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_hashLog, ZSTD_HASH_LOG);
 	ZSTD_CCtx_setPledgedSrcSize(e->zstd, size);
-	for (size_t i = 0; i < e->cuts.nr; i++) {
-		bool last = e->cuts.at[i] == size;
+	for (size_t i = 0; i < cuts->nr; i++) {
+		bool last = cuts->at[i] == size;
 
-		in.size = e->cuts.at[i];
+		in.size = cuts->at[i];
 		if (ZSTD_compressStream2(e->zstd, &out, &in, last ? ZSTD_e_end : ZSTD_e_flush))
 			return 0; /* an error, or no room */
 		if (last)
 			break;
 	}
 	return out.pos;
+}
+
+/*
+ * Does *what* look as if it were worth it? Where events follow no order it is just not, and
+ * finding that out takes as long as compressing it would.
+ */
+static bool is_promising(struct encoder *e, size_t size)
+{
+	struct xft_cuts cuts = {.nr = e->cuts.nr};
+	uint8_t *sample = (uint8_t *)e->numbers;
+	size_t at = 0, begin = 0;
+
+	if (size < SAMPLE * SAMPLE_MIN_BYTES)
+		return true;
+	for (size_t i = 0; i < cuts.nr; i++) {
+		size_t some = (e->cuts.at[i] - begin) / SAMPLE;
+
+		memcpy(sample + at, e->what + begin, some);
+		begin = e->cuts.at[i];
+		at += some;
+		cuts.at[i] = at;
+	}
+	return compress(e, &cuts, sample, at, WHAT_WORTH, e->stored[WHAT]);
 }
 
 /* A block's bytes, all but where they stand. */
@@ -319,8 +345,10 @@ static void encode(void *encoder)
 	for (int i = 0; i < NR_PARTS; i++) {
 		const uint8_t *part = i == WHAT ? e->what : e->when;
 		size_t size = i == WHAT ? encode_what(e, block) : encode_when(e);
-		size_t stored =
-			compress(e, part, size, i == WHAT ? WHAT_WORTH : WHEN_WORTH, e->stored[i]);
+		size_t worth = i == WHAT ? WHAT_WORTH : WHEN_WORTH, stored = 0;
+
+		if (i == WHEN || is_promising(e, size))
+			stored = compress(e, &e->cuts, part, size, worth, e->stored[i]);
 
 		e->part[i] = stored ? e->stored[i] : part;
 		e->part_bytes[i] = stored ? stored : size;
