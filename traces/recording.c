@@ -37,6 +37,7 @@ struct recording {
 	struct textfile *text;
 	void *reader;
 	char *name;
+	char copy[32]; /* of a pipe: the name of the file that is read instead */
 	uint32_t nr_sources;
 	char sources[RECORDING_MAX_SOURCES][SOURCE_NAME_BYTES];
 	struct recording_stats stats;
@@ -179,17 +180,33 @@ static const struct recording_format *binary_format(const char *path)
 	return found;
 }
 
-static int open_binary(const struct recording_format *format, const char *const *paths, size_t nr,
-		       struct recording **recordingp, struct xfd_error *err)
+/* What is wrong with the copy is wrong with the pipe, at the same byte. */
+static void name_the_pipe(const struct recording *recording, struct xfd_error *err)
 {
-	struct recording *recording = recording_new(paths[0], err);
+	if (err && *recording->copy && !strcmp(err->source, recording->copy))
+		xfd_error_locate(err, recording->name, err->line, err->offset);
+}
+
+/* @pipe: what @paths is a copy of, or NULL */
+static int open_binary(const struct recording_format *format, const char *const *paths, size_t nr,
+		       const char *pipe, struct recording **recordingp, struct xfd_error *err)
+{
+	struct recording *recording = recording_new(pipe ? pipe : paths[0], err);
+	const char *copy;
 	int ret;
 
 	if (!recording)
 		return -EIO;
 	recording->format = format;
+	if (pipe) {
+		/* The format's reader keeps the name, so it has to stay. */
+		snprintf(recording->copy, sizeof(recording->copy), "%s", paths[0]);
+		copy = recording->copy;
+		paths = &copy;
+	}
 	ret = format->open(paths, nr, &recording->reader, err);
 	if (ret) {
+		name_the_pipe(recording, err);
 		recording_close(recording);
 		return ret;
 	}
@@ -222,7 +239,7 @@ int recording_open_many(const char *const *paths, size_t nr, struct recording **
 				"wanted trace.dat files, that of the host first: only they say how "
 				"the clocks of host and guest belong together. Put texts together "
 				"with `trace-cmd report -N -t -i HOST.dat -i GUEST.dat`");
-	return format ? open_binary(format, paths, nr, recording, err)
+	return format ? open_binary(format, paths, nr, NULL, recording, err)
 		      : recording_open(paths[0], recording, err);
 }
 
@@ -231,7 +248,7 @@ static int open_piped_binary(struct infile *in, const struct recording_format *f
 			     struct recording **recording, struct xfd_error *err)
 {
 	const char *dir = getenv("TMPDIR");
-	char path[64], buffer[65536];
+	char path[32], buffer[65536];
 	const char *paths[] = {path};
 	size_t got;
 	int fd, ret;
@@ -252,7 +269,7 @@ static int open_piped_binary(struct infile *in, const struct recording_format *f
 	}
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (!ret)
-		ret = open_binary(format, paths, 1, recording, err);
+		ret = open_binary(format, paths, 1, infile_name(in), recording, err);
 	close(fd);
 	return ret;
 }
@@ -267,7 +284,7 @@ int recording_open(const char *path, struct recording **recording, struct xfd_er
 	int ret;
 
 	if (format)
-		return open_binary(format, &path, 1, recording, err);
+		return open_binary(format, &path, 1, NULL, recording, err);
 	ret = infile_open(path, &in, err);
 	if (ret)
 		return ret;
@@ -504,8 +521,10 @@ static int next_record(struct recording *recording, struct sched_event *event,
 	const char *name = "";
 	int ret = recording->format->next(recording->reader, event, &name, err);
 
-	if (ret < 0)
+	if (ret < 0) {
+		name_the_pipe(recording, err);
 		return ret;
+	}
 	if (!ret)
 		return check_end(recording, err);
 	recording->stats.lines++;
