@@ -11,6 +11,7 @@
 #include "models/exit_reason.h"
 #include "models/msr.h"
 #include "traces/datfile.h"
+#include "traces/recording.h"
 #include "traces/trace.h"
 
 #define START_NS     UINT64_C(1000000000)
@@ -69,17 +70,21 @@ static const struct datfile_field switch_fields[] = {
 	{"char next_comm[16]", 16, false}, {"pid_t next_pid", 4, true},
 	{"int next_prio", 4, true},
 };
-static const struct datfile_field own_fields[] = {
-	{"u32 kind", 4, false},
-	{"u32 vcpu", 4, false},
+static const struct datfile_field note_fields[] = {
+	{"u32 note", 4, false},
+	{"u64 value", 8, false},
 };
+static const char note_print[] = "\"%s value=%llu\", __print_symbolic(REC->note"
+#define X(number, symbol, name) ", {" #number ", \"" name "\"}"
+	RECORDING_NOTES(X)
+#undef X
+		"), REC->value";
 
 #define NR(array) (sizeof(array) / sizeof((array)[0]))
 
 /*
- * By vCPU: @cycles of its clock, @shift_ns pushed on, @pcpu, @out (switched out), @armed, and
- * what the last write implies: @implied, an event kind, or NR_EVENT_KINDS. By pCPU: @last_ns,
- * and who runs there: @current.
+ * By vCPU: @cycles of its clock, @shift_ns pushed on (modulo 2^64), @pcpu, and whether it is
+ * @armed. By pCPU: @last_ns, and who runs there: @current.
  */
 struct export
 {
@@ -91,31 +96,32 @@ struct export
 	uint16_t kvm_user;
 	uint16_t read_msr;
 	uint16_t sched_switch;
-	uint16_t own;
-	char mode[48];
+	uint16_t note;
 	uint64_t *cycles;
 	uint64_t *shift_ns;
 	uint32_t *pcpu;
 	uint8_t *armed;
-	uint8_t *implied;
 	uint64_t *last_ns;
 	uint32_t *current;
 };
 
-/* "mode" of the provenance, a word; "unknown" for a trace that has none. */
-static const char *mode_of(const struct trace_info *info)
+/* "mode" of the provenance. */
+static enum recording_note mode_of(const struct trace_info *info)
 {
-	static const char *const modes[] = {"measured", "restored", "projected", "synthetic",
-					    "scenario"};
+	static const char *const modes[] = {[RECORDING_NOTE_MEASURED] = "measured",
+					    [RECORDING_NOTE_RESTORED] = "restored",
+					    [RECORDING_NOTE_PROJECTED] = "projected",
+					    [RECORDING_NOTE_SYNTHETIC] = "synthetic",
+					    [RECORDING_NOTE_SCENARIO] = "scenario"};
 	json_t *root = json_loads(info->provenance, 0, NULL);
 	const char *mode = json_string_value(json_object_get(root, "mode"));
-	const char *known = "unknown";
+	enum recording_note note = RECORDING_NOTE_UNKNOWN;
 
-	for (size_t i = 0; mode && i < NR(modes); i++)
+	for (uint32_t i = RECORDING_NOTE_MEASURED; mode && i < NR(modes); i++)
 		if (!strcmp(mode, modes[i]))
-			known = modes[i];
+			note = (enum recording_note)i;
 	json_decref(root);
-	return known;
+	return note;
 }
 
 static void define_events(struct export *x)
@@ -139,14 +145,8 @@ static void define_events(struct export *x)
 		"next_prio=%d\", REC->prev_comm, REC->prev_pid, REC->prev_prio, "
 		"(REC->prev_state & 1) ? \"S\" : \"R\", REC->next_comm, REC->next_pid, "
 		"REC->next_prio");
-	/* An import of the file must not take an estimate for a measurement. */
-	snprintf(x->mode, sizeof(x->mode), "mode_%.40s", mode_of(x->info));
-	datfile_define(x->dat, "xfdsim", x->mode, own_fields, NR(own_fields), "\"\"");
-	_Static_assert(EVENT_amx == 5 && EVENT_tilerelease == 7, "the numbers in the text below");
-	x->own = datfile_define(
-		x->dat, "xfdsim", "guest", own_fields, NR(own_fields),
-		"\"vcpu %u %s\", REC->vcpu, __print_symbolic(REC->kind, {5, \"amx\"}, "
-		"{7, \"tilerelease\"})");
+	x->note = datfile_define(x->dat, "xfdsim", "xfdsim", note_fields, NR(note_fields),
+				 note_print);
 }
 
 static uint32_t tid_of(uint32_t vcpu)
@@ -157,7 +157,7 @@ static uint32_t tid_of(uint32_t vcpu)
 static const char *comm_of(uint32_t pid, char buf[24])
 {
 	static const char *const tasks[] = {
-		[TASK_N] = "task", [TASK_A] = "amx-task", [TASK_K] = "kworker/u8:1"};
+		[TASK_N] = EXPORT_TASK_N, [TASK_A] = EXPORT_TASK_A, [TASK_K] = "kworker/u8:1"};
 
 	if (!pid)
 		return "swapper";
@@ -201,6 +201,26 @@ static int put_entry(struct export *x, uint32_t vcpu, struct xfd_error *err)
 			   x->kvm_entry, values, err);
 }
 
+static int put_note(struct export *x, uint32_t vcpu, enum recording_note note, uint64_t value,
+		    struct xfd_error *err)
+{
+	const struct datfile_value values[] = {{note, NULL}, {value, NULL}};
+
+	return datfile_put(x->dat, x->pcpu[vcpu], moment(x, vcpu, x->pcpu[vcpu]), tid_of(vcpu),
+			   x->note, values, err);
+}
+
+/* An exit with a note of what cannot be seen of it. */
+static int put_noted_exit(struct export *x, uint32_t vcpu, uint32_t reason,
+			  enum recording_note note, uint64_t value, struct xfd_error *err)
+{
+	int ret = put_exit(x, vcpu, reason, 0, err);
+
+	if (!ret)
+		ret = put_note(x, vcpu, note, value, err);
+	return ret ? ret : put_entry(x, vcpu, err);
+}
+
 static int put_exit_entry(struct export *x, uint32_t vcpu, uint32_t reason, struct xfd_error *err)
 {
 	int ret = put_exit(x, vcpu, reason, 0, err);
@@ -220,10 +240,8 @@ static int put_access(struct export *x, uint32_t vcpu, bool write, uint32_t msr,
 	if (!ret)
 		ret = datfile_put(x->dat, x->pcpu[vcpu], moment(x, vcpu, x->pcpu[vcpu]),
 				  tid_of(vcpu), x->kvm_msr, values, err);
-	if (write && msr == MSR_IA32_XFD && !refused && x->armed[vcpu] != !!value) {
+	if (write && msr == MSR_IA32_XFD && !refused)
 		x->armed[vcpu] = value != 0;
-		x->implied[vcpu] = value ? EVENT_tilerelease : EVENT_amx;
-	}
 	return ret ? ret : put_entry(x, vcpu, err);
 }
 
@@ -240,19 +258,14 @@ static int put_nm(struct export *x, uint32_t vcpu, uint64_t xfd_err, struct xfd_
 	return ret ? ret : put_entry(x, vcpu, err);
 }
 
-/* What no tracer shows, unless the write before it implies it. */
-static int put_unseen(struct export *x, const struct trace_event *event, bool implied,
-		      struct xfd_error *err)
+/* What no tracer shows, but a #NM when AMX is used while it is armed. */
+static int put_unseen(struct export *x, const struct trace_event *event, struct xfd_error *err)
 {
-	const struct datfile_value values[] = {{event->kind, NULL}, {event->vcpu, NULL}};
-	uint32_t vcpu = event->vcpu;
-
-	if (implied)
-		return 0;
-	if (event->kind == EVENT_amx && x->armed[vcpu])
-		return put_nm(x, vcpu, XFEATURE_MASK_XTILE_DATA, err);
-	return datfile_put(x->dat, x->pcpu[vcpu], moment(x, vcpu, x->pcpu[vcpu]), tid_of(vcpu),
-			   x->own, values, err);
+	if (event->kind == EVENT_tilerelease)
+		return put_note(x, event->vcpu, RECORDING_NOTE_TILERELEASE, 0, err);
+	if (x->armed[event->vcpu])
+		return put_nm(x, event->vcpu, XFEATURE_MASK_XTILE_DATA, err);
+	return put_note(x, event->vcpu, RECORDING_NOTE_AMX, 0, err);
 }
 
 static int put_switch(struct export *x, uint32_t vcpu, uint32_t pcpu, uint32_t next, uint64_t state,
@@ -294,6 +307,9 @@ static int put_reason(struct export *x, uint32_t vcpu, uint64_t reason, struct x
 
 	if (reason == EXIT_FASTPATH)
 		return put_exit_entry(x, vcpu, EXIT_PREEMPTION_TIMER, err);
+	/* These would be read as something else. */
+	if (reason == EXIT_PREEMPTION_TIMER || reason == EXIT_XSETBV || reason == EXIT_HLT)
+		return put_noted_exit(x, vcpu, (uint32_t)reason, RECORDING_NOTE_EXIT, 0, err);
 	if (reason != EXIT_USERSPACE)
 		return put_exit_entry(x, vcpu, (uint32_t)reason, err);
 	ret = put_exit(x, vcpu, EXIT_IO_INSTRUCTION, 0, err);
@@ -306,9 +322,6 @@ static int put_reason(struct export *x, uint32_t vcpu, uint64_t reason, struct x
 static int put_event(struct export *x, const struct trace_event *event, struct xfd_error *err)
 {
 	uint32_t vcpu = event->vcpu;
-	bool implied = x->implied[vcpu] == event->kind;
-
-	x->implied[vcpu] = NR_EVENT_KINDS;
 	x->cycles[vcpu] += event->delta_cycles;
 	switch ((enum event_kind)event->kind) {
 	case EVENT_wrxfd:
@@ -321,10 +334,10 @@ static int put_event(struct export *x, const struct trace_event *event, struct x
 	case EVENT_rderr:
 		return put_access(x, vcpu, false, MSR_IA32_XFD_ERR, 0, err);
 	case EVENT_xsetbv:
-		return put_exit_entry(x, vcpu, EXIT_XSETBV, err);
+		return put_noted_exit(x, vcpu, EXIT_XSETBV, RECORDING_NOTE_XCR0, event->arg, err);
 	case EVENT_amx:
 	case EVENT_tilerelease:
-		return put_unseen(x, event, implied, err);
+		return put_unseen(x, event, err);
 	case EVENT_tsfault:
 		return put_nm(x, vcpu, 0, err);
 	case EVENT_exit:
@@ -343,6 +356,31 @@ static int put_event(struct export *x, const struct trace_event *event, struct x
 	return 0;
 }
 
+/*
+ * What the trace is: its mode first, so that no import of the file, or of a text made from it,
+ * takes an estimate for a measurement. The vCPUs come in the order of their numbers, a nanosecond
+ * apart because CPUs are put in order by their times; then their clocks start together.
+ */
+static int put_head(struct export *x, struct xfd_error *err)
+{
+	const struct trace_info *info = x->info;
+	int ret;
+
+	x->shift_ns[0] -= info->nr_vcpus;
+	ret = put_note(x, 0, mode_of(info), 0, err);
+	if (!ret)
+		ret = put_note(x, 0, RECORDING_NOTE_TSC_KHZ, info->tsc_khz, err);
+	if (!ret)
+		ret = put_note(x, 0, RECORDING_NOTE_PCPUS, info->nr_pcpus, err);
+	for (uint32_t vcpu = 0; vcpu < info->nr_vcpus && !ret; vcpu++) {
+		x->shift_ns[vcpu] = (uint64_t)vcpu - info->nr_vcpus;
+		ret = put_note(x, vcpu, RECORDING_NOTE_VCPU, info->vcpu_flags[vcpu], err);
+	}
+	for (uint32_t vcpu = 0; vcpu < info->nr_vcpus; vcpu++)
+		x->shift_ns[vcpu] = 0;
+	return ret ? ret : put_note(x, 0, RECORDING_NOTE_START, info->armed_start, err);
+}
+
 /* vCPU i starts in the guest on pCPU i mod P, unless another one does. */
 static int begin(struct export *x, struct xfd_error *err)
 {
@@ -355,10 +393,11 @@ static int begin(struct export *x, struct xfd_error *err)
 	for (uint32_t vcpu = 0; vcpu < info->nr_vcpus && !ret; vcpu++) {
 		x->pcpu[vcpu] = vcpu % info->nr_pcpus;
 		x->armed[vcpu] = true;
-		x->implied[vcpu] = NR_EVENT_KINDS;
 		ret = datfile_task(x->dat, tid_of(vcpu), comm_of(tid_of(vcpu), comm), err);
-		if (ret || vcpu >= info->nr_pcpus)
-			continue;
+	}
+	if (!ret)
+		ret = put_head(x, err);
+	for (uint32_t vcpu = 0; vcpu < info->nr_vcpus && vcpu < info->nr_pcpus && !ret; vcpu++) {
 		x->current[vcpu] = tid_of(vcpu);
 		ret = put_entry(x, vcpu, err);
 	}
@@ -388,11 +427,9 @@ static bool allocate(struct export *x)
 	x->shift_ns = calloc(v, sizeof(*x->shift_ns));
 	x->pcpu = calloc(v, sizeof(*x->pcpu));
 	x->armed = calloc(v, 1);
-	x->implied = calloc(v, 1);
 	x->last_ns = calloc(p, sizeof(*x->last_ns));
 	x->current = calloc(p, sizeof(*x->current));
-	return x->cycles && x->shift_ns && x->pcpu && x->armed && x->implied && x->last_ns &&
-	       x->current;
+	return x->cycles && x->shift_ns && x->pcpu && x->armed && x->last_ns && x->current;
 }
 
 int export_tracedat(const char *path, const char *out_path, uint64_t *nr, struct xfd_error *err)
@@ -420,7 +457,6 @@ int export_tracedat(const char *path, const char *out_path, uint64_t *nr, struct
 	free(x.shift_ns);
 	free(x.pcpu);
 	free(x.armed);
-	free(x.implied);
 	free(x.last_ns);
 	free(x.current);
 	trace_reader_close(reader);

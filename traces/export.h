@@ -6,11 +6,14 @@
  * kvm_msr and kvm_entry at one moment, so that trace-cmd and KernelShark show what the guest
  * did, and an import of the file gives it back. A vCPU is the thread 1000 + its number.
  *
- * Time is the vCPU's own clock, pushed on where the pCPU's last record is later. What no tracer
- * of KVM shows, amx and tilerelease that do not follow a write, is an event xfdsim:guest; its
- * import is not an event. Lost are also the value of XSETBV, the class of a preempting task, pCPUs
- * on which nothing ran and, unless the import is told it, the clock; times are rounded to ns. The
- * mode of the trace is the name of an event format, which text made from the file does not show.
+ * What no recording of a host shows is said in events xfdsim:xfdsim (RECORDING_NOTES), which text
+ * made by `trace-cmd report` keeps: the mode of the trace, its clock, its pCPUs, the vCPUs' flags,
+ * AMX use and tilerelease, the value of XSETBV. With them an import gives the trace back, each
+ * vCPU's events in their order.
+ *
+ * Time is the vCPU's own clock, pushed on where the pCPU's last record is later. Lost are: parts of
+ * a nanosecond; the order of events of two vCPUs that share no pCPU; the length of a HLT that no
+ * wake follows; the rest of the provenance.
  */
 #ifndef TRACES_EXPORT_H
 #define TRACES_EXPORT_H
@@ -18,6 +21,10 @@
 #include <stdint.h>
 
 #include "traces/error.h"
+
+/* Tasks that preempt: with AMX and without. One of the kernel is a kworker. */
+#define EXPORT_TASK_A "amx-task"
+#define EXPORT_TASK_N "task"
 
 /**
  * export_tracedat() - Write a trace as trace.dat.

@@ -64,10 +64,12 @@ enum { START_AGAIN = 1 };
 
 /*
  * @evidence: of the recording's beginning, and what made the import start again. @may_again: the
- * recording can be read twice.
+ * recording can be read twice. @settled: *@options; the clock too, once the recording is read.
  */
 struct import {
 	const struct import_options *options;
+	struct import_options settled;
+	bool takes_origin_khz;
 	const struct import_progress *progress;
 	struct recording *recording;
 	struct taskname_table *names;
@@ -111,7 +113,6 @@ void import_options_init(struct import_options *options)
 	*options = (struct import_options){
 		.hz = IMPORT_DEFAULT_HZ,
 		.host_hz = IMPORT_DEFAULT_HOST_HZ,
-		.tsc_khz = IMPORT_DEFAULT_TSC_KHZ,
 	};
 }
 
@@ -760,9 +761,9 @@ static int check_options(const struct import_options *options, struct xfd_error 
 	if (options->hz > IMPORT_MAX_HZ || options->host_hz > IMPORT_MAX_HZ)
 		return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1,
 				     "wanted ticks of 0 to %d Hz", IMPORT_MAX_HZ);
-	if (!options->tsc_khz || options->tsc_khz > 100000000)
+	if (options->tsc_khz > IMPORT_MAX_TSC_KHZ)
 		return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1,
-				     "wanted a TSC of 1 to 100000000 kHz");
+				     "wanted a TSC of at most %d kHz", IMPORT_MAX_TSC_KHZ);
 	return 0;
 }
 
@@ -831,6 +832,9 @@ static int finish_report(struct import *import, struct xfd_error *err)
 
 	report->recording = *recording_stats(import->recording);
 	recording_hash(import->recording, report->source_hash);
+	if (import->takes_origin_khz && report->recording.origin_khz &&
+	    report->recording.origin_khz <= IMPORT_MAX_TSC_KHZ)
+		import->settled.tsc_khz = report->recording.origin_khz;
 	report->duration_ns = report->recording.last_ns - report->recording.first_ns;
 	report->recorded_ticks = report->recording.timers != 0;
 	report->scored = report->mode == IMPORT_PROJECTED && report->recording.fpu_activated != 0;
@@ -953,13 +957,18 @@ static struct import *import_new(const struct import_options *options, struct im
 				 const struct import_progress *progress)
 {
 	struct import *import = calloc(1, sizeof(*import));
-	uint64_t max_ms = (UINT64_C(1) << 60) / options->tsc_khz;
+	uint64_t max_ms;
 
 	if (!import)
 		return NULL;
-	import->options = options;
+	import->settled = *options;
+	if (!options->tsc_khz)
+		import->settled.tsc_khz = IMPORT_DEFAULT_TSC_KHZ;
+	import->takes_origin_khz = !options->tsc_khz;
+	import->options = &import->settled;
 	import->report = report;
 	import->progress = progress;
+	max_ms = (UINT64_C(1) << 60) / import->settled.tsc_khz;
 	import->max_duration_ns = max_ms > INT64_MAX / 1000000 ? INT64_MAX : max_ms * 1000000;
 	return import;
 }

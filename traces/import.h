@@ -59,6 +59,7 @@ enum {
 	IMPORT_DEFAULT_HOST_HZ = 250,     /* the same */
 	IMPORT_MAX_HZ = 10000,            /* CONFIG_HZ is 1000 at most */
 	IMPORT_DEFAULT_TSC_KHZ = 2200000, /* that of profile spr */
+	IMPORT_MAX_TSC_KHZ = 100000000,
 };
 
 /**
@@ -66,7 +67,8 @@ enum {
  * @amx_tasks: which tasks use AMX, see taskname_table_new(); NULL for none
  * @hz:        guest ticks a second where none were recorded, 0 to IMPORT_MAX_HZ; 0 for none
  * @host_hz:   host ticks a second, 0 to IMPORT_MAX_HZ; 0 for none
- * @tsc_khz:   clock of the trace, 1 to 10^8
+ * @tsc_khz:   clock of the trace, 1 to 10^8; 0 for that of the trace that the recording is an
+ *             export of, else IMPORT_DEFAULT_TSC_KHZ
  * @mode:      IMPORT_AUTO to let the recording decide
  * @strict:    refuse a recording that lost events or has lines that cannot be read
  */

@@ -13,6 +13,7 @@
 
 #include "models/exit_reason.h"
 #include "models/msr.h"
+#include "traces/export.h"
 
 #define NEVER            UINT64_MAX
 #define MSR_TSC_DEADLINE 0x6e0u
@@ -55,6 +56,8 @@ struct pending {
 	bool injected_nm;
 	bool synced;
 	bool has_xfd_err;
+	bool plain; /* an export says that it is just an exit */
+	uint64_t xcr0;
 };
 
 /*
@@ -69,6 +72,7 @@ struct pending {
  * @xfd:         as last written or read
  * @syncs:       reads of XFD after exits are recorded for it
  * @guest_side:  the guest's recording tells its writes
+ * @flags:       TRACE_VCPU_*, as an export says
  * @told:        the host's recording has told the latest of them, before @guest_side was known
  */
 struct thread {
@@ -90,6 +94,7 @@ struct thread {
 	bool told;
 	bool no_amx;
 	bool xsetbv;
+	uint8_t flags;
 	struct pending pending;
 };
 
@@ -106,6 +111,9 @@ struct kvmtrack {
 	uint32_t nr_threads;
 	bool any_xsetbv;
 	bool has_guests;
+	bool exported;
+	bool exported_armed;
+	uint32_t exported_pcpus;
 	uint16_t slots[THREAD_SLOTS];
 	struct host_cpu cpus[TRACE_MAX_PCPUS];
 	struct thread threads[TRACE_MAX_VCPUS];
@@ -165,12 +173,10 @@ static int put(struct kvmtrack *track, const struct thread *t, enum event_kind k
 	return 0;
 }
 
-/* A vCPU whose CPU is another's home starts on a pCPU of its own and moves at once. */
-static int new_thread(struct kvmtrack *track, const struct sched_event *event, struct thread **tp,
+static int add_thread(struct kvmtrack *track, const struct sched_event *event, struct thread **tp,
 		      struct xfd_error *err)
 {
 	struct thread *t;
-	int ret;
 
 	if (track->nr_threads == TRACE_MAX_VCPUS)
 		return xfd_error_set(err, XFD_ERROR_INPUT, NULL, 0, -1,
@@ -185,6 +191,18 @@ static int new_thread(struct kvmtrack *track, const struct sched_event *event, s
 	};
 	*slot_of(track, event->pid) = (uint16_t)(track->nr_threads + 1);
 	track->nr_threads++;
+	return 0;
+}
+
+/* A vCPU whose CPU is another's home starts on a pCPU of its own and moves at once. */
+static int new_thread(struct kvmtrack *track, const struct sched_event *event, struct thread **tp,
+		      struct xfd_error *err)
+{
+	int ret = add_thread(track, event, tp, err);
+	struct thread *t = *tp;
+
+	if (ret)
+		return ret;
 	if (track->cpus[event->cpu].home_of == NO_THREAD) {
 		track->cpus[event->cpu].home_of = number_of(track, t);
 		t->home = event->cpu;
@@ -204,6 +222,8 @@ static int put_write(struct kvmtrack *track, struct thread *t, uint64_t value, b
 	if (ret || failed || value == t->xfd)
 		return ret;
 	t->xfd = value;
+	if (track->exported)
+		return 0; /* a note says what follows */
 	return put(track, t, value & XFD_ARMED ? EVENT_tilerelease : EVENT_amx, 0, err);
 }
 
@@ -316,11 +336,13 @@ static int flush_pending(struct kvmtrack *track, struct thread *t, uint64_t now_
 	ret = flush_sample(track, t, err);
 	if (ret)
 		return ret;
+	if (p->plain)
+		return put(track, t, EVENT_exit, p->reason, err);
 	if (p->has_msr && (p->msr == MSR_IA32_XFD || p->msr == MSR_IA32_XFD_ERR))
 		return flush_msr(track, t, err);
 	if (p->reason == EXIT_XSETBV) {
 		t->xsetbv = track->any_xsetbv = true;
-		return put(track, t, EVENT_xsetbv, EVENT_XCR0_DEFAULT, err);
+		return put(track, t, EVENT_xsetbv, p->xcr0, err);
 	}
 	if (p->reason == EXIT_EXCEPTION_NMI && is_nm(p)) {
 		bool amx = p->has_xfd_err ? p->xfd_err != 0 : t->xfd != 0;
@@ -359,6 +381,7 @@ static int take_exit(struct kvmtrack *track, struct thread *t, const struct sche
 		.intr_info = event->intr_info,
 		.has_intr_info = event->has_intr_info,
 		.since_ns = event->time_ns,
+		.xcr0 = EVENT_XCR0_DEFAULT,
 	};
 	/* WRMSR with an immediate names its MSR in the exit qualification. */
 	if (event->reason == EXIT_MSR_WRITE_IMM || event->reason == EXIT_MSR_READ_IMM) {
@@ -388,7 +411,7 @@ static int come_back(struct kvmtrack *track, struct thread *t, const struct sche
 	t->cpu = event->cpu;
 	track->cpus[t->cpu].takeovers++;
 	if (halted) {
-		bool convert = off < SHORT_HALT_NS && (moves || taken);
+		bool convert = off < SHORT_HALT_NS && (moves || taken) && !track->exported;
 
 		ret = spool_patch(track->spool, t->hlt_index,
 				  t->clock_ns | (convert ? HALT_MOVES : 0), err);
@@ -442,6 +465,10 @@ static enum task_class class_of(struct kvmtrack *track, const struct sched_event
 {
 	struct taskname *name;
 
+	if (track->exported)
+		return !strcmp(event->next_comm, EXPORT_TASK_A)   ? TASK_A
+		       : !strcmp(event->next_comm, EXPORT_TASK_N) ? TASK_N
+								  : TASK_K;
 	/* One that has not entered a guest yet is known by the name QEMU gives. */
 	if (!event->next_pid || find_thread(track, event->next_pid) ||
 	    !fnmatch("CPU */KVM", event->next_comm, 0))
@@ -611,6 +638,60 @@ static int take_details(struct thread *t, const struct sched_event *event)
 	return 0;
 }
 
+/* ---- what an export says of its trace ---- */
+
+/* A vCPU, in the order of their numbers. It starts on its CPU unless another one does. */
+static int take_exported_vcpu(struct kvmtrack *track, const struct sched_event *event,
+			      struct xfd_error *err)
+{
+	bool starts = track->cpus[event->cpu].home_of == NO_THREAD;
+	struct thread *t;
+	int ret;
+
+	if (find_thread(track, event->pid))
+		return 0;
+	ret = starts ? new_thread(track, event, &t, err) : add_thread(track, event, &t, err);
+	if (ret)
+		return ret;
+	t->out = starts ? OUT_NO : OUT_PREEMPTED;
+	t->since_ns = event->time_ns;
+	t->flags = event->value & 7;
+	return 0;
+}
+
+static int take_note(struct kvmtrack *track, const struct sched_event *event, struct xfd_error *err)
+{
+	struct thread *t = find_thread(track, event->pid);
+
+	switch (event->reason) {
+	case RECORDING_NOTE_PCPUS:
+		if (!event->value || event->value > TRACE_MAX_PCPUS)
+			return 0;
+		track->exported = true;
+		track->exported_pcpus = (uint32_t)event->value;
+		return 0;
+	case RECORDING_NOTE_START:
+		track->exported_armed = event->value != 0;
+		for (uint32_t i = 0; i < track->nr_threads; i++)
+			track->threads[i].since_ns = event->time_ns;
+		return 0;
+	case RECORDING_NOTE_VCPU:
+		return track->exported ? take_exported_vcpu(track, event, err) : 0;
+	default:
+		break;
+	}
+	if (!track->exported || !t)
+		return 0;
+	t->pending.plain |= event->reason == RECORDING_NOTE_EXIT;
+	if (event->reason == RECORDING_NOTE_XCR0)
+		t->pending.xcr0 = event->value;
+	if (event->reason != RECORDING_NOTE_AMX && event->reason != RECORDING_NOTE_TILERELEASE)
+		return 0;
+	advance_clock(track, t, event->time_ns);
+	return put(track, t, event->reason == RECORDING_NOTE_AMX ? EVENT_amx : EVENT_tilerelease, 0,
+		   err);
+}
+
 int kvmtrack_take(struct kvmtrack *track, const struct sched_event *event, struct xfd_error *err)
 {
 	struct thread *t;
@@ -625,6 +706,8 @@ int kvmtrack_take(struct kvmtrack *track, const struct sched_event *event, struc
 		return take_guest(track, event, err);
 	if (event->kind == SCHED_EVENT_SWITCH)
 		return take_switch(track, event, err);
+	if (event->kind == SCHED_EVENT_NOTE)
+		return take_note(track, event, err);
 	t = find_thread(track, event->pid);
 	if (event->kind != SCHED_EVENT_KVM_EXIT && event->kind != SCHED_EVENT_KVM_ENTRY)
 		return t ? take_details(t, event) : 0;
@@ -708,12 +791,18 @@ struct playback {
 
 /*
  * pCPU i is the home of vCPU i, or nobody's if that vCPU started where another one lives. CPUs
- * that are no home come behind, in the order of their numbers. Returns how many there are.
+ * that are no home come behind, in the order of their numbers. An export names them all. Returns
+ * how many there are.
  */
 static uint32_t number_pcpus(const struct kvmtrack *track, uint32_t *pcpu_of)
 {
 	uint32_t nr = track->nr_threads;
 
+	if (track->exported) {
+		for (uint32_t cpu = 0; pcpu_of && cpu < TRACE_MAX_PCPUS; cpu++)
+			pcpu_of[cpu] = cpu;
+		return track->exported_pcpus;
+	}
 	for (uint32_t cpu = 0; cpu < TRACE_MAX_PCPUS; cpu++) {
 		uint32_t home = track->cpus[cpu].home_of;
 
@@ -732,9 +821,10 @@ void kvmtrack_info(const struct kvmtrack *track, struct trace_info *info, uint8_
 {
 	info->nr_vcpus = track->nr_threads;
 	info->nr_pcpus = number_pcpus(track, NULL);
-	info->armed_start = !track->any_xsetbv;
+	info->armed_start = track->exported ? track->exported_armed : !track->any_xsetbv;
 	for (uint32_t i = 0; i < track->nr_threads; i++)
-		flags[i] = track->threads[i].no_amx ? TRACE_VCPU_NO_AMX : 0;
+		flags[i] = track->threads[i].flags |
+			   (track->threads[i].no_amx ? TRACE_VCPU_NO_AMX : 0);
 }
 
 static uint64_t to_cycles(const struct playback *play, uint64_t ns)
@@ -816,7 +906,7 @@ static int play_hlt(struct playback *play, uint32_t vcpu, uint64_t cycles, uint6
 		return ret ? ret : emit(play, vcpu, cycles, EVENT_preempt, TASK_K, err);
 	}
 	play->state[vcpu] = PLAY_HALTED;
-	if (until_ns - from_ns >= SHORT_HALT_NS)
+	if (until_ns - from_ns >= SHORT_HALT_NS || play->track->exported)
 		release(play, vcpu);
 	return emit(play, vcpu, cycles, EVENT_hlt, to_cycles(play, until_ns) - cycles, err);
 }
@@ -863,9 +953,11 @@ int kvmtrack_write(struct kvmtrack *track, uint64_t tsc_khz, struct trace_writer
 	play->tsc_khz = tsc_khz;
 	play->nr_pcpus = number_pcpus(track, play->pcpu_of);
 	for (uint32_t i = 0; i < TRACE_MAX_PCPUS; i++)
-		play->holder[i] = i < track->nr_threads ? i : NO_THREAD;
-	for (uint32_t i = 0; i < track->nr_threads; i++)
-		play->pcpu[i] = play->wanted[i] = i;
+		play->holder[i] = i < track->nr_threads && i < play->nr_pcpus ? i : NO_THREAD;
+	for (uint32_t i = 0; i < track->nr_threads; i++) {
+		play->pcpu[i] = play->wanted[i] = i % play->nr_pcpus;
+		play->state[i] = i < play->nr_pcpus ? PLAY_GUEST : PLAY_OUT;
+	}
 	while (!ret) {
 		ret = spool_next(track->spool, &records, &nr, err);
 		if (ret || !nr)

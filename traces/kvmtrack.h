@@ -25,6 +25,9 @@
  * arms it by tilerelease, because the guest's XRSTORS follows (assumed; no recording shows it).
  * Where events were lost, the threads that were on that CPU start anew.
  *
+ * A recording that xfdsim has exported says what a host's does not show in events of its own
+ * (RECORDING_NOTES); then nothing is assumed, and the trace comes back as it was.
+ *
  * Source: vcpu_enter_guest(), handle_fastpath_set_msr_irqoff(), kvm_emulate_wrmsr(),
  *         fpu_sync_guest_vmexit_xfd_state(), kvm_vcpu_halt().
  */

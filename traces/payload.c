@@ -609,6 +609,28 @@ static bool parse_x86_fpu(struct cursor c, struct sched_event *event, uint32_t k
 	return true;
 }
 
+/* "NOTE value=N", or with -R "note=N value=N". One of a newer xfdsim is as good as none. */
+static bool parse_note(struct cursor c, struct sched_event *event)
+{
+	static const char *const names[] = {
+#define X(number, symbol, name) [number] = name " ",
+		RECORDING_NOTES(X)
+#undef X
+	};
+	uint64_t note = NR_RECORDING_NOTES;
+
+	for (uint32_t i = 0; i < NR_RECORDING_NOTES && note == NR_RECORDING_NOTES; i++)
+		if (take_bytes(&c, names[i], strlen(names[i])))
+			note = i;
+	if (note == NR_RECORDING_NOTES && !RAW_FIELD(&c, "note=", false, &note))
+		return true;
+	if (!RAW_FIELD(&c, "value=", false, &event->value))
+		return false;
+	event->kind = SCHED_EVENT_NOTE;
+	event->reason = note < NR_RECORDING_NOTES ? (uint32_t)note : NR_RECORDING_NOTES;
+	return true;
+}
+
 #define IS(name, len, word) ((len) == sizeof(word) - 1 && !memcmp(name, word, sizeof(word) - 1))
 
 bool payload_parse(const char *name, size_t len, const char *text, const char *end,
@@ -645,5 +667,7 @@ bool payload_parse(const char *name, size_t len, const char *text, const char *e
 		return parse_fpu_load(c, event);
 	else if (IS(name, len, "kvm_write_tsc_offset"))
 		return parse_tsc(c, event);
+	else if (IS(name, len, "xfdsim"))
+		return parse_note(c, event);
 	return true;
 }

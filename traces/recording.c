@@ -212,7 +212,6 @@ static int open_binary(const struct recording_format *format, const char *const 
 	}
 	recording->stats.format = format->name;
 	recording->stats.bits = format->bits(recording->reader);
-	recording->stats.origin = format->origin(recording->reader);
 	*recordingp = recording;
 	return 0;
 }
@@ -417,6 +416,19 @@ static void count_lost(struct recording_stats *stats, uint64_t nr)
 		nr < INT64_MAX - stats->lost_events ? stats->lost_events + nr : INT64_MAX;
 }
 
+static void take_note(struct recording_stats *stats, const struct sched_event *event)
+{
+	static const char *const modes[] = {
+		[RECORDING_NOTE_UNKNOWN] = "unknown",     [RECORDING_NOTE_MEASURED] = "measured",
+		[RECORDING_NOTE_RESTORED] = "restored",   [RECORDING_NOTE_PROJECTED] = "projected",
+		[RECORDING_NOTE_SYNTHETIC] = "synthetic", [RECORDING_NOTE_SCENARIO] = "scenario"};
+
+	if (event->reason <= RECORDING_NOTE_SCENARIO)
+		stats->origin = modes[event->reason];
+	else if (event->reason == RECORDING_NOTE_TSC_KHZ)
+		stats->origin_khz = event->value;
+}
+
 static void count_event(struct recording *recording, const struct sched_event *event,
 			const char *name, size_t name_len)
 {
@@ -444,6 +456,9 @@ static void count_event(struct recording *recording, const struct sched_event *e
 	case SCHED_EVENT_KVM_EXIT:
 		stats->plugin_prints +=
 			!event->has_intr_info && event->vcpu == RECORDING_UNKNOWN_VCPU;
+		break;
+	case SCHED_EVENT_NOTE:
+		take_note(stats, event);
 		break;
 	case SCHED_EVENT_FPU_DEACTIVATED: /* understood, but an activation says it all */
 	case SCHED_EVENT_KVM_FPU:

@@ -49,8 +49,33 @@ enum sched_event_kind {
 	SCHED_EVENT_KVM_FPU,     /* @write: load */
 	SCHED_EVENT_KVM_TSC,     /* kvm_write_tsc_offset: @vcpu, @value */
 	SCHED_EVENT_KVM_FOREIGN, /* kvm_exit of another architecture, or of AMD */
+	SCHED_EVENT_NOTE,        /* of xfdsim's export: @reason is an enum recording_note, @value */
 	NR_SCHED_EVENT_KINDS
 };
+
+/*
+ * What an export of a trace says in an event of its own, "xfdsim", because no recording of a host
+ * shows it: X(number, NAME, name as printed). The first six are the mode of the trace.
+ */
+#define RECORDING_NOTES(X)                                                                         \
+	X(0, UNKNOWN, "unknown-trace")                                                             \
+	X(1, MEASURED, "measured-trace")                                                           \
+	X(2, RESTORED, "restored-trace")                                                           \
+	X(3, PROJECTED, "projected-trace")                                                         \
+	X(4, SYNTHETIC, "synthetic-trace")                                                         \
+	X(5, SCENARIO, "scenario-trace")                                                           \
+	X(6, TSC_KHZ, "tsc-khz")                                                                   \
+	X(7, PCPUS, "pcpus")                                                                       \
+	X(8, START, "start")     /* of all clocks; 1: armed */                                     \
+	X(9, VCPU, "vcpu-flags") /* the thread is a vCPU, in the order of their numbers */         \
+	X(10, AMX, "amx")                                                                          \
+	X(11, TILERELEASE, "tilerelease")                                                          \
+	X(12, XCR0, "xcr0") /* that the XSETBV of this exit writes */                              \
+	X(13, EXIT, "exit") /* this exit is just that, whatever it looks like */
+
+#define X(number, symbol, name) RECORDING_NOTE_##symbol = (number),
+enum recording_note { RECORDING_NOTES(X) NR_RECORDING_NOTES };
+#undef X
 
 #define RECORDING_UNKNOWN_VCPU   UINT32_MAX /* the printing does not say */
 #define RECORDING_UNKNOWN_REASON UINT32_MAX
@@ -176,6 +201,7 @@ struct skipped_event {
  * @plugin_prints:      VM-exits whose printing leaves out vCPU and interruption information
  * @format:             "ftrace", "perf" or "tracedat"
  * @origin:             the mode of the trace that the recording is an export of; NULL for none
+ * @origin_khz:         the clock of that trace; 0 when the recording does not say
  * @bits:               32 when the recorded kernel is known to be of 32 bits, else 0
  * @first_ns:           time of the first event
  * @last_ns:            time of the last event
@@ -198,6 +224,7 @@ struct recording_stats {
 	uint64_t plugin_prints;
 	const char *format;
 	const char *origin;
+	uint64_t origin_khz;
 	uint32_t bits;
 	uint64_t first_ns;
 	uint64_t last_ns;

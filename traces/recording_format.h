@@ -25,7 +25,6 @@
  * @next:       1 for an event, 0 at the end; an event without use has kind OTHER and a name
  * @hash:       which files these were
  * @progress:   events or bytes, as the format can tell
- * @origin:     the mode of the trace that this is an export of, or NULL; a string constant
  * @bits:       of the recorded kernel's words, 32 or 64
  * @close:      free
  */
@@ -40,7 +39,6 @@ struct recording_format {
 		    struct xfd_error *err);
 	void (*hash)(const void *reader, char hash[TRACE_HASH_LEN]);
 	void (*progress)(const void *reader, uint64_t *done, uint64_t *total);
-	const char *(*origin)(const void *reader);
 	uint32_t (*bits)(const void *reader);
 	void (*close)(void *reader);
 };

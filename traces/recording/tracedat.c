@@ -80,6 +80,7 @@ static const struct {
 	{"kvm", "kvm_inj_exception", SCHED_EVENT_KVM_INJECT, {"exception"}},
 	{"kvm", "kvm_fpu", SCHED_EVENT_KVM_FPU, {"load"}},
 	{"kvm", "kvm_write_tsc_offset", SCHED_EVENT_KVM_TSC, {"vcpu_id", "next_tsc_offset"}},
+	{"xfdsim", "xfdsim", SCHED_EVENT_NOTE, {"note", "value"}},
 };
 
 enum { NR_EVENTS = sizeof(events) / sizeof(events[0]) };
@@ -243,6 +244,10 @@ static void decode(const struct record *r, const struct decoder *decoder, struct
 		break;
 	case SCHED_EVENT_KVM_TSC:
 		event->vcpu = (uint32_t)read_field(r, &f[0]);
+		event->value = read_field(r, &f[1]);
+		break;
+	case SCHED_EVENT_NOTE:
+		event->reason = (uint32_t)read_field(r, &f[0]);
 		event->value = read_field(r, &f[1]);
 		break;
 	default:
@@ -657,18 +662,6 @@ static void progress(const void *reader, uint64_t *done, uint64_t *total)
 		*done -= dat->streams[i].pages.stored;
 }
 
-static const char *origin(const void *reader)
-{
-	static const char *const modes[] = {"mode_measured",  "mode_restored", "mode_projected",
-					    "mode_synthetic", "mode_scenario", "mode_unknown"};
-	struct tep_handle *tep = ((const struct tracedat *)reader)->files[0].tep;
-
-	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
-		if (tep_find_event_by_name(tep, "xfdsim", modes[i]))
-			return modes[i] + strlen("mode_");
-	return NULL;
-}
-
 static uint32_t bits(const void *reader)
 {
 	return 8 * ((const struct tracedat *)reader)->files[0].layout.long_bytes;
@@ -682,7 +675,6 @@ const struct recording_format recording_format_tracedat = {
 	.next = next,
 	.hash = hash,
 	.progress = progress,
-	.origin = origin,
 	.bits = bits,
 	.close = close_tracedat,
 };
