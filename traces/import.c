@@ -670,6 +670,7 @@ static json_t *counts_to_json(const struct import_report *report)
 		{"switches", stats->switches},
 		{"timers", stats->timers},
 		{"unparsed", stats->unparsed},
+		{"stack_lines", stats->stack_lines},
 		{"vcpus", report->nr_vcpus},
 		{"xfd_writes", report->xfd_writes},
 	};

@@ -43,6 +43,7 @@ struct recording {
 	struct recording_stats stats;
 	uint32_t last_cpu;
 	uint64_t last_line;
+	bool in_stack; /* the line before was an event, or of its call stack */
 	uint64_t unread_line;
 	char unread[80];
 	uint32_t nr_names;
@@ -89,14 +90,17 @@ static int check_unpacked(const struct recording *recording, const char *text, s
 			  struct xfd_error *err)
 {
 	const struct recording_format *format = format_of_magic((const uint8_t *)text, len);
+	bool perf = len >= 8 && !memcmp(text, "PERFILE2", 8);
 	bool again = len >= 4 &&
 		     (!memcmp(text, "\x28\xb5\x2f\xfd", 4) || !memcmp(text, "\x1f\x8b\x08", 3));
 
-	if (!format && !again)
+	if (!format && !perf && !again)
 		return 0;
 	return xfd_error_set(err, XFD_ERROR_INPUT, textfile_name(recording->text), 0, -1,
 			     "wanted text, plain, zstd or gzip; this is %s: decompress it first",
-			     again ? "compressed twice" : "a compressed trace.dat");
+			     again  ? "compressed twice"
+			     : perf ? "a compressed perf.data, for `perf script --ns`"
+				    : "a compressed trace.dat");
 }
 
 static int choose_text_format(struct recording *recording, struct xfd_error *err)
@@ -555,7 +559,8 @@ int recording_next(struct recording *recording, struct sched_event *event, struc
 
 	if (recording->reader)
 		return next_record(recording, event, err);
-	for (;;) {
+	for (bool in_stack = recording->in_stack;; in_stack = recording->in_stack) {
+		recording->in_stack = false;
 		ret = textfile_next(recording->text, &line, &len, err);
 		if (ret < 0)
 			return ret;
@@ -569,9 +574,13 @@ int recording_next(struct recording *recording, struct sched_event *event, struc
 			return fail_at_line(recording, err, wanted, line, len);
 		if (is == FTRACE_LINE_EVENT || is == FTRACE_LINE_COMMENT)
 			recording->stats.cut = 0;
+		recording->in_stack =
+			is == FTRACE_LINE_EVENT || (is == FTRACE_LINE_STACK && in_stack);
 		if (is == FTRACE_LINE_EVENT)
 			return accept(recording, event, name, name_len, err);
-		if (is == FTRACE_LINE_COMMENT)
+		if (recording->in_stack)
+			recording->stats.stack_lines++;
+		else if (is == FTRACE_LINE_COMMENT)
 			read_header(recording, line, len);
 		else
 			count_unparsed(recording, line, len);

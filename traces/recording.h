@@ -148,6 +148,7 @@ struct sched_event {
 enum ftrace_line {
 	FTRACE_LINE_EVENT,    /* *event is filled */
 	FTRACE_LINE_COMMENT,  /* starts with "#", or is blank */
+	FTRACE_LINE_STACK,    /* of a call stack, if it stands below an event */
 	FTRACE_LINE_UNPARSED, /* no line of ftrace */
 	FTRACE_LINE_BAD       /* one of ftrace that cannot be true; *wanted says why */
 };
@@ -187,6 +188,7 @@ struct skipped_event {
  * @lines:              all
  * @events:             lines of ftrace with a time, skipped ones included
  * @unparsed:           lines that are neither ftrace nor comment
+ * @stack_lines:        lines of call stacks below events
  * @cut:                1 if the last of them is the end of the text, without a newline
  * @switches:           sched_switch
  * @migrations:         sched_migrate_task
@@ -210,6 +212,7 @@ struct recording_stats {
 	uint64_t lines;
 	uint64_t events;
 	uint64_t unparsed;
+	uint64_t stack_lines;
 	uint64_t cut;
 	uint64_t switches;
 	uint64_t migrations;

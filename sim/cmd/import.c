@@ -147,7 +147,7 @@ static void print_json(struct cli_output *out, const struct args *args, const ch
 		json_object_set_new(skipped, r->skipped[i].name, cli_uint(r->skipped[i].count));
 	cli_output_json(
 		out,
-		json_pack("{ss so ss so ss ss so so so so so so so so so so so so so so so so}",
+		json_pack("{ss so ss so ss ss so so so so so so so so so so so so so so so so so}",
 			  "version", XFDSIM_VERSION, "recording", cli_text(args->recordings[0]),
 			  "source_hash", r->source_hash, "trace", cli_text(output), "mode",
 			  import_mode_name(r->mode), "format", r->recording.format, "kvm",
@@ -159,7 +159,8 @@ static void print_json(struct cli_output *out, const struct args *args, const ch
 			  cli_uint(r->amx_tasks), "events", cli_uint(r->events), "kernel_switches",
 			  cli_uint(r->kernel_switches), "idle_switches", cli_uint(r->idle_switches),
 			  "lost_events", cli_uint(r->recording.lost_events), "unparsed_lines",
-			  cli_uint(r->recording.unparsed), "skipped", skipped, "score",
+			  cli_uint(r->recording.unparsed), "stack_lines",
+			  cli_uint(r->recording.stack_lines), "skipped", skipped, "score",
 			  score_json(r)));
 }
 
@@ -314,6 +315,10 @@ static void warn(const struct args *args, const struct import_report *r)
 			 ", overwritten before they were read: %" PRIu64 "): counts are too low",
 			 r->recording.uncounted_losses ? "at least " : "", r->recording.lost_events,
 			 r->recording.loss_places, r->recording.overwritten_events);
+	if (r->recording.stack_lines)
+		cli_warn("%" PRIu64 " lines of call stacks were skipped; without -g perf makes "
+			 "them not",
+			 r->recording.stack_lines);
 	if (r->recording.cut)
 		cli_warn("the last line, %" PRIu64 ", is cut off and was skipped",
 			 r->recording.lines);

@@ -44,6 +44,7 @@ static inline void fuzz_line(fuzz_parse_fn *parse, const char *line, size_t len)
 		fuzz_check(wanted != NULL, "refused without a reason");
 		break;
 	case FTRACE_LINE_COMMENT:
+	case FTRACE_LINE_STACK:
 	case FTRACE_LINE_UNPARSED:
 		break;
 	}

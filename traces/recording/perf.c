@@ -4,8 +4,8 @@
  *
  *     COMM PID[/TID] [CPU] SECONDS.FRACTION: [COUNT] SYSTEM:EVENT: FIELDS
  *
- * where COMM may hold spaces, so that the pid is found in front of the "[". Callchains and
- * other lines that follow an event are no events.
+ * where COMM may hold spaces, so that the pid is found in front of the "[". With -g a call stack
+ * follows: indented lines of an address and its symbol, then a blank one.
  * Source: perf_sample__fprintf_start() and process_event() in tools/perf/builtin-script.c.
  */
 #include "traces/cursor.h"
@@ -13,6 +13,8 @@
 
 #define NS_PER_S         UINT64_C(1000000000)
 #define MAX_TIME_SECONDS UINT64_C(9000000000)
+
+#define UNKNOWN_PID UINT32_MAX
 
 enum { MAX_PREFIX_BYTES = 64, MAX_FRACTION_DIGITS = 9, SYSTEM_BYTES = 32 };
 
@@ -32,7 +34,10 @@ static bool take_time(struct cursor *c, uint64_t *time_ns)
 	return take_char(c, ':');
 }
 
-/* The number in front of @end: the thread, of "PID/TID" too. */
+/*
+ * The number in front of @end: the thread, of "PID/TID" too. A thread that is being taken down
+ * is -1; its last sched_switch names it.
+ */
 static bool pid_before(const char *start, const char *end, uint32_t *pid)
 {
 	struct cursor c = {.end = end};
@@ -42,6 +47,10 @@ static bool pid_before(const char *start, const char *end, uint32_t *pid)
 		end--;
 	for (c.end = c.p = end; c.p > start && is_digit(c.p[-1]);)
 		c.p--;
+	if (end - start >= 3 && !memcmp(end - 3, " -1", 3)) {
+		*pid = UNKNOWN_PID;
+		return true;
+	}
 	if (c.p == start || (c.p[-1] != ' ' && c.p[-1] != '/') || !take_number(&c, &number) ||
 	    number > RECORDING_MAX_PID)
 		return false;
@@ -67,6 +76,18 @@ static bool take_prefix(struct cursor *c, struct sched_event *event)
 	return false;
 }
 
+/* "    ffffffff81c0e4d1 __schedule+0x3a1 ([kernel.kallsyms])" of -g; -F may leave words out. */
+static bool is_stack_line(const char *line, size_t len)
+{
+	struct cursor c = {line, line + len};
+	uint64_t address;
+
+	if (!take_char(&c, '\t') && !take_spaces(&c))
+		return false;
+	take_spaces(&c);
+	return take_hex(&c, &address) && (c.p == c.end || *c.p == ' ');
+}
+
 enum ftrace_line perf_parse_line(const char *line, size_t len, struct sched_event *event,
 				 const char **name, size_t *name_len, const char **wanted)
 {
@@ -82,7 +103,7 @@ enum ftrace_line perf_parse_line(const char *line, size_t len, struct sched_even
 	if (c.p == c.end || *c.p == '#')
 		return FTRACE_LINE_COMMENT;
 	if (!take_prefix(&c, event))
-		return FTRACE_LINE_UNPARSED;
+		return is_stack_line(line, len) ? FTRACE_LINE_STACK : FTRACE_LINE_UNPARSED;
 	if (event->cpu == TRACE_MAX_VCPUS) {
 		*wanted = "a CPU number below 4096";
 		return FTRACE_LINE_BAD;
@@ -109,11 +130,16 @@ enum ftrace_line perf_parse_line(const char *line, size_t len, struct sched_even
 	take_spaces(&c);
 	if (*name_len == 12 && !memcmp(*name, "sched_switch", 12)) {
 		event->kind = SCHED_EVENT_SWITCH;
-		if (payload_parse_switch(c.p, c.end, event))
+		if (payload_parse_switch(c.p, c.end, event)) {
+			if (event->pid == UNKNOWN_PID)
+				event->pid = event->prev_pid;
 			return FTRACE_LINE_EVENT;
+		}
 		*wanted = "sched_switch as the kernel, a plugin or -R prints it";
 		return FTRACE_LINE_BAD;
 	}
+	if (event->pid == UNKNOWN_PID)
+		return FTRACE_LINE_UNPARSED;
 	return payload_parse(*name, *name_len, c.p, c.end, event) ? FTRACE_LINE_EVENT
 								  : FTRACE_LINE_UNPARSED;
 }
