@@ -14,16 +14,6 @@
 #include "traces/nearest.h"
 #include "traces/outfile.h"
 
-void cli_parse(const struct argp *argp, int argc, char **argv, void *input)
-{
-	static char name[64];
-
-	snprintf(name, sizeof(name), "xfdsim %s", argv[0]);
-	argv[0] = name;
-	argp_err_exit_status = XFDSIM_USAGE;
-	argp_parse(argp, argc, argv, 0, NULL, input);
-}
-
 uint64_t cli_number(struct argp_state *state, const char *what, const char *text, uint64_t min,
 		    uint64_t max)
 {
@@ -281,7 +271,7 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_ENGINE:
 		if (strcmp(arg, "automaton") && strcmp(arg, "reference"))
-			argp_error(state, "--engine is automaton or reference, not '%s'", arg);
+			cli_usage(state, "--engine is automaton or reference, not '%s'", arg);
 		o->engine = strcmp(arg, "reference") ? ENGINE_AUTOMATON : ENGINE_REFERENCE;
 		return 0;
 	case 'c':

@@ -2,7 +2,7 @@
 /**
  * DOC: What subcommands share: options, errors, progress, output.
  *
- * Only this file, main.c and sim/cmd/ know about the command line and standard streams.
+ * Only cli.c, usage.c, main.c and sim/cmd/ know about the command line and standard streams.
  */
 #ifndef SIM_CLI_H
 #define SIM_CLI_H
@@ -26,12 +26,22 @@
  * @argv:  as given to the command; argv[0] is replaced
  * @input: for the parser
  *
- * Does not return when the command line is wrong or asks for --help.
+ * Does not return when the command line is wrong, which is said in one line with a hint, or asks
+ * for --help. Commands that take no arguments have to say so by ARGP_ERR_UNKNOWN.
  */
 void cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 
 /** cli_usage() - Complain about the command line in one line and exit with status 2. */
-#define cli_usage(state, ...) argp_failure(state, XFDSIM_USAGE, 0, __VA_ARGS__)
+void cli_usage(const struct argp_state *state, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3), noreturn));
+
+/**
+ * cli_take_trace() - The one trace of a command that takes one.
+ * @state: of argp, for the complaint
+ * @arg:   of ARGP_KEY_ARG; NULL for ARGP_KEY_END, when there has to be one
+ * @trace: the command's
+ */
+void cli_take_trace(struct argp_state *state, char *arg, const char **trace);
 
 /**
  * cli_number() - A whole number from the command line.

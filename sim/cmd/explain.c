@@ -45,13 +45,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->format = arg;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (args->trace)
-			cli_usage(state, "one trace at a time");
-		args->trace = arg;
+		cli_take_trace(state, arg, &args->trace);
 		return 0;
 	case ARGP_KEY_END:
-		if (!args->trace)
-			cli_usage(state, "which trace?");
+		cli_take_trace(state, NULL, &args->trace);
 		if (args->run.json)
 			cli_usage(state, "--format chrome is the JSON of a timeline");
 		if (args->around != UINT64_MAX &&

@@ -20,13 +20,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->output = arg;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (args->trace)
-			cli_usage(state, "one trace at a time");
-		args->trace = arg;
+		cli_take_trace(state, arg, &args->trace);
 		return 0;
 	case ARGP_KEY_END:
-		if (!args->trace)
-			cli_usage(state, "which trace?");
+		cli_take_trace(state, NULL, &args->trace);
 		if (!args->output)
 			cli_usage(state, "where to? add -o FILE.dat");
 		return 0;

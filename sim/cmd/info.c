@@ -20,13 +20,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->json = true;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (args->trace)
-			cli_usage(state, "one trace at a time");
-		args->trace = arg;
+		cli_take_trace(state, arg, &args->trace);
 		return 0;
 	case ARGP_KEY_END:
-		if (!args->trace)
-			cli_usage(state, "which trace?");
+		cli_take_trace(state, NULL, &args->trace);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;

@@ -24,13 +24,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->run.options.policy = cli_policy(state, arg);
 		return 0;
 	case ARGP_KEY_ARG:
-		if (args->trace)
-			cli_usage(state, "one trace at a time; 'xfdsim compare' takes several");
-		args->trace = arg;
+		cli_take_trace(state, arg, &args->trace);
 		return 0;
 	case ARGP_KEY_END:
-		if (!args->trace)
-			cli_usage(state, "which trace?");
+		cli_take_trace(state, NULL, &args->trace);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
