@@ -1,6 +1,6 @@
 #!/bin/sh
 # Fail when an include points up the stack models <- traces <- sim, or when anything but the
-# command line (main, cli, listing, table and the commands) prints or exits.
+# command line (main, cli, usage, listing, table and the commands) prints or exits.
 # usage: check_layers.sh SOURCE_DIR
 set -u
 cd "$1" && [ -d models ] && [ -d traces ] && [ -d sim ] || {
@@ -23,7 +23,7 @@ bad=$(
 	look "${include}tests/" sim
 	# Comments may talk about standard output.
 	look "$prints" models traces sim |
-		grep -vE '^sim/(main|cli|listing|table)\.[ch]:|^sim/cmd/|:[0-9]+:[[:space:]]*(/?\*|\* )'
+		grep -vE '^sim/(main|cli|usage|listing|table)\.[ch]:|^sim/cmd/|:[0-9]+:[[:space:]]*(/?\*|\* )'
 )
 [ -z "$bad" ] && exit 0
 echo "against the layers models <- traces <- sim, or printing from a library:" >&2
