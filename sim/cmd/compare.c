@@ -14,6 +14,7 @@ enum {
 	MAX_TRACES = 1024,
 	OPT_BASELINE = 0x200,
 	OPT_MAX_REGRESSION,
+	OPT_ALLOW_MISSING,
 	OPT_OPTIMUM
 };
 
@@ -25,6 +26,7 @@ struct args {
 	size_t nr_traces;
 	const char *baseline;
 	uint64_t limit_ppm;
+	bool allow_missing;
 	bool optimum;
 };
 
@@ -80,6 +82,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_MAX_REGRESSION:
 		args->limit_ppm = parse_limit(state, arg);
 		return 0;
+	case OPT_ALLOW_MISSING:
+		args->allow_missing = true;
+		return 0;
 	case OPT_OPTIMUM:
 		args->optimum = true;
 		return 0;
@@ -93,6 +98,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			cli_usage(state, "which trace?");
 		if (args->limit_ppm && !args->baseline)
 			cli_usage(state, "--max-regression needs a --baseline to measure against");
+		if (args->allow_missing && !args->baseline)
+			cli_usage(state, "--allow-missing needs a --baseline that may miss some");
 		if (args->baseline && *args->baseline &&
 		    !args->baseline[strspn(args->baseline, "0123456789")] && args->nr_policies != 1)
 			cli_usage(state, "--baseline RUN weighs one policy: name it with -p");
@@ -457,6 +464,7 @@ struct gate_state {
 	bool active;
 	bool dearer;
 	size_t nr_weighed;
+	size_t nr_missing;
 };
 
 static int weigh(struct gate_state *state, const struct context *x, FILE *text, json_t *json,
@@ -476,6 +484,7 @@ static int weigh(struct gate_state *state, const struct context *x, FILE *text, 
 			break;
 		state->dearer |= verdict.dearer || verdict.shorter;
 		state->nr_weighed += verdict.against != NULL;
+		state->nr_missing += !verdict.against;
 		json_array_append_new(verdicts, gate_json(&verdict, x->profile));
 		if (!json)
 			gate_print(&state->gate, &verdict, x->profile, text);
@@ -538,6 +547,7 @@ static int compare(const struct args *args, struct store **store,
 	struct gate_state gate = {.active = args->baseline != NULL};
 	struct cli_output out;
 	int status = cli_output_open(&out);
+	bool fails;
 
 	if (!status && gate.active &&
 	    gate_open(args->baseline, args->run.db, args->limit_ppm, &gate.gate, err))
@@ -555,6 +565,11 @@ static int compare(const struct args *args, struct store **store,
 			"no run of these traces, policies, kernel and options to compare with");
 		status = cli_fail(err);
 	}
+	/* Also where the result goes to a file: this is why the status is what it is. */
+	if (!status && gate.nr_missing)
+		cli_warn("%zu of %zu runs have nothing in %s to be held against%s", gate.nr_missing,
+			 gate.nr_missing + gate.nr_weighed, gate.gate.name,
+			 args->allow_missing ? "" : ", which fails without --allow-missing");
 	gate_close(&gate.gate);
 	if (status) {
 		json_decref(array);
@@ -568,7 +583,8 @@ static int compare(const struct args *args, struct store **store,
 	else if (args->run.db)
 		fprintf(out.text, "Stored in %s; try: sqlite3 -box %s 'SELECT * FROM comparison'\n",
 			args->run.db, args->run.db);
-	return cli_output_close(&out, args->run.output, gate.dearer ? XFDSIM_NO : XFDSIM_OK);
+	fails = gate.dearer || (gate.nr_missing && !args->allow_missing);
+	return cli_output_close(&out, args->run.output, fails ? XFDSIM_NO : XFDSIM_OK);
 }
 
 int cmd_compare(int argc, char **argv)
@@ -582,6 +598,10 @@ int cmd_compare(int argc, char **argv)
 		 "kernel and options",
 		 1},
 		{"max-regression", OPT_MAX_REGRESSION, "PERCENT", 0, "By so much more (0)", 1},
+		{"allow-missing", OPT_ALLOW_MISSING, NULL, 0,
+		 "Let pass what the baseline has no run of, such as a new policy; without this it "
+		 "fails, because nothing has been compared",
+		 1},
 		{"optimum", OPT_OPTIMUM, NULL, 0,
 		 "Also find, and store, the clairvoyant optimum, each policy's distance from it, "
 		 "and "
