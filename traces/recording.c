@@ -18,6 +18,7 @@
 #include "traces/outfile.h"
 #include "traces/recording_format.h"
 #include "traces/textfile.h"
+#include "traces/usual.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 
@@ -30,7 +31,8 @@ enum {
 /*
  * @unread_line, @unread: the first line that could not be read, for the case that there is
  * nothing else to show. @last_skipped: the entry of @names that was counted last. @last_cpu,
- * @last_line: where @stats.last_ns was seen.
+ * @last_line: where @stats.last_ns was seen. @usual: the shape of lines; [@at..@end) is text at
+ * hand for it, which begins behind @usual_lines lines that @text does not know of, from @taken.
  */
 struct recording {
 	const struct recording_format *format;
@@ -46,6 +48,11 @@ struct recording {
 	bool in_stack; /* the line before was an event, or of its call stack */
 	uint64_t unread_line;
 	char unread[80];
+	const char *at;
+	const char *end;
+	const char *taken;
+	uint64_t usual_lines;
+	struct usual usual;
 	uint32_t nr_names;
 	struct skipped_event *last_skipped;
 	uint64_t others;
@@ -550,6 +557,45 @@ static int next_record(struct recording *recording, struct sched_event *event,
 	return accept(recording, event, name, *name ? strlen(name) : 0, err);
 }
 
+/* The text learns what was read of it. */
+static void take_usual_lines(struct recording *recording)
+{
+	textfile_take(recording->text, (size_t)(recording->at - recording->taken),
+		      recording->usual_lines);
+	recording->taken = recording->end = recording->at;
+	recording->usual_lines = 0;
+	recording->in_stack = true;
+}
+
+/* Learn from a line, and go on behind it. */
+static void begin_usual_lines(struct recording *recording, const char *line, size_t len,
+			      const struct sched_event *event)
+{
+	usual_learn(&recording->usual, line, len, event);
+	recording->end = recording->at;
+	if (!recording->usual.bracket)
+		return;
+	len = textfile_ahead(recording->text, &recording->at);
+	recording->taken = recording->at;
+	recording->end = recording->at + len;
+}
+
+/* Read a line by its shape, if that is known. Return: as recording_next(), 0 for not. */
+static inline int next_usual(struct recording *recording, struct sched_event *event,
+			     struct xfd_error *err)
+{
+	size_t len = 0;
+
+	if (recording->end - recording->at >= USUAL_ROOM_BYTES)
+		len = usual_line(&recording->usual, recording->at, event);
+	if (!len)
+		return 0;
+	recording->at += len;
+	recording->usual_lines++;
+	recording->stats.lines++;
+	return accept(recording, event, "", 0, err);
+}
+
 int recording_next(struct recording *recording, struct sched_event *event, struct xfd_error *err)
 {
 	const char *line, *name, *wanted;
@@ -559,6 +605,11 @@ int recording_next(struct recording *recording, struct sched_event *event, struc
 
 	if (recording->reader)
 		return next_record(recording, event, err);
+	ret = next_usual(recording, event, err);
+	if (ret)
+		return ret;
+	if (recording->usual_lines)
+		take_usual_lines(recording);
 	for (bool in_stack = recording->in_stack;; in_stack = recording->in_stack) {
 		recording->in_stack = false;
 		ret = textfile_next(recording->text, &line, &len, err);
@@ -576,8 +627,11 @@ int recording_next(struct recording *recording, struct sched_event *event, struc
 			recording->stats.cut = 0;
 		recording->in_stack =
 			is == FTRACE_LINE_EVENT || (is == FTRACE_LINE_STACK && in_stack);
-		if (is == FTRACE_LINE_EVENT)
+		if (is == FTRACE_LINE_EVENT) {
+			if (recording->format->columns)
+				begin_usual_lines(recording, line, len, event);
 			return accept(recording, event, name, name_len, err);
+		}
 		if (recording->in_stack)
 			recording->stats.stack_lines++;
 		else if (is == FTRACE_LINE_COMMENT)

@@ -19,6 +19,7 @@
  * struct recording_format - One kind.
  * @name:       for people
  * @parse_line: see ftrace_parse_line(); NULL for a binary kind, which has all that follows
+ * @columns:    its lines may have the shape that traces/usual.h reads faster
  * @magic:      its files begin so
  * @magic_len:  bytes of @magic
  * @open:       open @nr files; every file begins with @magic
@@ -32,6 +33,7 @@ struct recording_format {
 	const char *name;
 	enum ftrace_line (*parse_line)(const char *line, size_t len, struct sched_event *event,
 				       const char **name, size_t *name_len, const char **wanted);
+	bool columns;
 	const char *magic;
 	size_t magic_len;
 	int (*open)(const char *const *paths, size_t nr, void **reader, struct xfd_error *err);

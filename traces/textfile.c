@@ -306,6 +306,19 @@ int textfile_next(struct textfile *text, const char **line, size_t *len, struct 
 	return 1;
 }
 
+size_t textfile_ahead(const struct textfile *text, const char **start)
+{
+	*start = text->window + text->pos;
+	return text->end - text->pos;
+}
+
+void textfile_take(struct textfile *text, size_t len, uint64_t lines)
+{
+	text->pos += len;
+	text->line += lines;
+	text->cut = text->cut && !lines;
+}
+
 const char *textfile_name(const struct textfile *text)
 {
 	return infile_name(text->in);

@@ -83,6 +83,23 @@ int textfile_peek(struct textfile *text, const char **start, size_t *len, struct
 int textfile_next(struct textfile *text, const char **line, size_t *len, struct xfd_error *err)
 	__attribute__((warn_unused_result));
 
+/**
+ * textfile_ahead() - The text that is at hand, for who finds lines himself.
+ * @text:  the text
+ * @start: receives where the next line begins; valid until any other call but textfile_take()
+ *
+ * Return: bytes; few or none say nothing about the end, which textfile_next() knows.
+ */
+size_t textfile_ahead(const struct textfile *text, const char **start);
+
+/**
+ * textfile_take() - Lines were read from textfile_ahead().
+ * @text:  the text
+ * @len:   their bytes, with newlines
+ * @lines: how many
+ */
+void textfile_take(struct textfile *text, size_t len, uint64_t lines);
+
 /** textfile_name() - What errors call the file. Return: owned by @text. */
 const char *textfile_name(const struct textfile *text);
 

@@ -316,4 +316,5 @@ enum ftrace_line ftrace_parse_line(const char *line, size_t len, struct sched_ev
 const struct recording_format recording_format_ftrace = {
 	.name = "ftrace",
 	.parse_line = ftrace_parse_line,
+	.columns = true,
 };
