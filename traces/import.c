@@ -30,7 +30,7 @@ enum { BLOCK_EVENTS = 4096, PROGRESS_EVENTS = 65536, CPU_WORDS = TRACE_MAX_VCPUS
  * @seen:          it has had a line with a time
  * @halted:        asleep
  * @slept_first:   it was asleep from the beginning, until @first_wake_ns
- * @hlt_index:     of the open hlt in the spool; NEVER for the sleep from the beginning
+ * @hlt_place:     of the open hlt in the spool; NEVER for the sleep from the beginning
  * @current:       who runs, if @current_known
  * @scored_pid:    the task last switched in, if @scoring: compared with recorded restores
  * @predicted:     its restore was projected
@@ -47,7 +47,7 @@ struct import_cpu {
 	uint32_t current;
 	uint32_t scored_pid;
 	uint64_t first_wake_ns;
-	uint64_t hlt_index;
+	uint64_t hlt_place;
 };
 
 /* What a recording holds that decides how it is imported. */
@@ -78,7 +78,9 @@ struct import {
 	struct import_report *report;
 	struct kvmtrack *track;
 	struct sched_event *ahead;
+	const struct recording_stats *stats;
 	uint64_t max_duration_ns;
+	uint32_t better_kinds;
 	struct evidence *evidence;
 	bool may_again;
 	struct import_cpu cpus[TRACE_MAX_VCPUS];
@@ -87,7 +89,7 @@ struct import {
 /*
  * The second pass. Indexed by vCPU: @cpu_of, @last_cycles; by CPU: @vcpu_of. Bit v of
  * @running: vCPU v is awake. Times are relative to the first time stamp. @guest_tick and
- * @host_tick number the next ticks.
+ * @host_tick number the next ticks. @now_cycles: of @now_ns, when an event was written last.
  */
 struct playback {
 	struct import *import;
@@ -100,6 +102,8 @@ struct playback {
 	uint64_t host_tick;
 	uint64_t guest_tick_ns;
 	uint64_t host_tick_ns;
+	uint64_t now_ns;
+	uint64_t now_cycles;
 	uint64_t running[CPU_WORDS];
 	uint64_t last_cycles[TRACE_MAX_VCPUS];
 	uint32_t cpu_of[TRACE_MAX_VCPUS];
@@ -139,12 +143,9 @@ static void tell(const struct import *import, const char *phase, uint64_t done, 
 static int spool_event(struct import *import, uint64_t time_ns, uint32_t cpu, enum event_kind kind,
 		       uint64_t arg, struct xfd_error *err)
 {
-	struct spool_record *record = spool_add(import->spool, err);
+	struct spool_record record = {.time_ns = time_ns, .arg = arg, .cpu = cpu, .kind = kind};
 
-	if (!record)
-		return -EIO;
-	*record = (struct spool_record){.time_ns = time_ns, .arg = arg, .cpu = cpu, .kind = kind};
-	return 0;
+	return spool_add(import->spool, &record, err);
 }
 
 static int spool_out(struct import *import, uint64_t time_ns, uint32_t cpu,
@@ -160,9 +161,11 @@ static int spool_out(struct import *import, uint64_t time_ns, uint32_t cpu,
 /* Until it wakes a sleep lasts to the end of the recording. */
 static int fall_asleep(struct import *import, uint64_t time_ns, uint32_t cpu, struct xfd_error *err)
 {
+	struct spool_record record = {
+		.time_ns = time_ns, .arg = NEVER, .cpu = cpu, .kind = EVENT_hlt};
+
 	import->cpus[cpu].halted = true;
-	import->cpus[cpu].hlt_index = spool_count(import->spool);
-	return spool_event(import, time_ns, cpu, EVENT_hlt, NEVER, err);
+	return spool_add_open(import->spool, &record, &import->cpus[cpu].hlt_place, err);
 }
 
 static int wake_up(struct import *import, uint64_t time_ns, uint32_t cpu, struct xfd_error *err)
@@ -171,10 +174,10 @@ static int wake_up(struct import *import, uint64_t time_ns, uint32_t cpu, struct
 	int ret = 0;
 
 	state->halted = false;
-	if (state->hlt_index == NEVER)
+	if (state->hlt_place == NEVER)
 		state->first_wake_ns = time_ns;
 	else
-		ret = spool_patch(import->spool, state->hlt_index, time_ns, err);
+		ret = spool_patch(import->spool, state->hlt_place, time_ns, err);
 	if (ret)
 		return ret;
 	return spool_event(import, time_ns, cpu, EVENT_wake, EVENT_SAME_PCPU, err);
@@ -189,7 +192,7 @@ static int see_running(struct import *import, const struct sched_event *event, u
 	if (!cpu->seen) {
 		cpu->seen = true;
 		cpu->halted = cpu->slept_first = !pid;
-		cpu->first_wake_ns = cpu->hlt_index = NEVER;
+		cpu->first_wake_ns = cpu->hlt_place = NEVER;
 		return 0;
 	}
 	if (pid && cpu->halted)
@@ -218,7 +221,7 @@ static int leave(struct import *import, const struct sched_event *event, struct 
 	if (!task)
 		return -EIO;
 	task->name = taskname_get(import->names, event->prev_comm, task->name);
-	if (!taskname_kernel(task->name))
+	if (!task->name->kernel)
 		projection_switch_out(task, event->cpu);
 	if (event->prev_dead)
 		projection_forget(import->projection, event->prev_pid);
@@ -244,11 +247,11 @@ static int enter(struct import *import, const struct sched_event *event, struct 
 	if (!task)
 		return -EIO;
 	task->name = taskname_get(import->names, event->next_comm, task->name);
-	if (taskname_kernel(task->name)) {
+	if (task->name->kernel) {
 		import->report->kernel_switches++;
 		return 0;
 	}
-	taskname_count_in(task->name);
+	task->name->switch_ins++;
 	if (import->report->mode != IMPORT_PROJECTED)
 		return 0;
 	projection_switch_in(import->projection, event->cpu, task,
@@ -354,14 +357,25 @@ static void note_evidence(struct evidence *e, const struct sched_event *event)
 	e->amx_buffers += event->kind == SCHED_EVENT_FPU_ACTIVATED && event->amx_buffer;
 }
 
+/* Bit k: events of kind k are for is_better(). */
+static uint32_t better_kinds(const struct import *import)
+{
+	enum import_mode asked = import->options->mode;
+
+	if (!import->may_again || asked == IMPORT_RESTORED || asked == IMPORT_PROJECTED)
+		return 0;
+	if (import->track)
+		return 1u << SCHED_EVENT_KVM_FOREIGN;
+	return 1u << SCHED_EVENT_KVM_EXIT | 1u << SCHED_EVENT_KVM_ENTRY |
+	       1u << SCHED_EVENT_MSR_WRITE | 1u << SCHED_EVENT_FPU_ACTIVATED;
+}
+
 /* Does this event allow a better mode than the beginning did, or say that it was no Intel? */
 static bool is_better(const struct import *import, const struct sched_event *event)
 {
-	enum import_mode asked = import->options->mode, mode = import->report->mode;
+	enum import_mode mode = import->report->mode;
 	struct evidence e = {.foreign = import->evidence->foreign};
 
-	if (asked == IMPORT_RESTORED || asked == IMPORT_PROJECTED)
-		return false;
 	if (import->track)
 		return event->kind == SCHED_EVENT_KVM_FOREIGN && !import->evidence->foreign &&
 		       !import->evidence->exits;
@@ -370,12 +384,23 @@ static bool is_better(const struct import *import, const struct sched_event *eve
 	       (e.amx_buffers && mode == IMPORT_PROJECTED);
 }
 
+static int fail_duration(const struct import *import, const struct sched_event *event,
+			 struct xfd_error *err)
+{
+	return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording),
+			     recording_line(import->recording), -1,
+			     "wanted a recording of less than 2^60 cycles; %" PRIu64
+			     " s have passed at %" PRIu64 " kHz",
+			     (event->time_ns - import->stats->first_ns) / NS_PER_S,
+			     import->options->tsc_khz);
+}
+
 static int take_event(struct import *import, const struct sched_event *event, struct xfd_error *err)
 {
 	struct import_cpu *cpu = &import->cpus[event->cpu];
 	int ret;
 
-	if (import->may_again && is_better(import, event)) {
+	if (import->better_kinds >> event->kind & 1 && is_better(import, event)) {
 		note_evidence(import->evidence, event);
 		return START_AGAIN;
 	}
@@ -386,14 +411,8 @@ static int take_event(struct import *import, const struct sched_event *event, st
 		cpu->current_known = cpu->scoring = false;
 		return 0;
 	}
-	if (event->time_ns - recording_stats(import->recording)->first_ns > import->max_duration_ns)
-		return xfd_error_set(
-			err, XFD_ERROR_INPUT, recording_name(import->recording),
-			recording_line(import->recording), -1,
-			"wanted a recording of less than 2^60 cycles; %" PRIu64
-			" s have passed at %" PRIu64 " kHz",
-			(event->time_ns - recording_stats(import->recording)->first_ns) / NS_PER_S,
-			import->options->tsc_khz);
+	if (event->time_ns - import->stats->first_ns > import->max_duration_ns)
+		return fail_duration(import, event, err);
 	if (event->kind == SCHED_EVENT_SWITCH)
 		return take_switch(import, event, err);
 	ret = see_running(import, event, event->pid, err);
@@ -421,6 +440,7 @@ static int choose_mode(struct import *import, struct xfd_error *err)
 	const struct recording_stats *stats = recording_stats(import->recording);
 	const struct evidence *e = import->evidence;
 	enum import_mode mode = import->options->mode;
+	int ret;
 
 	if (mode == IMPORT_AUTO)
 		mode = shows_host(e) || e->xfd_writes ? IMPORT_MEASURED
@@ -435,9 +455,11 @@ static int choose_mode(struct import *import, struct xfd_error *err)
 			"schedule can be used with --mode projected");
 	if (mode == IMPORT_MEASURED && !shows_host(e) && e->foreign)
 		return fail_foreign(import, err);
-	return import->report->host
-		       ? kvmtrack_new(import->spool, import->names, &import->track, err)
-		       : 0;
+	if (import->report->host &&
+	    (ret = kvmtrack_new(import->spool, import->names, &import->track, err)))
+		return ret;
+	import->better_kinds = better_kinds(import);
+	return 0;
 }
 
 /* Read ahead, choose the mode, and treat what was read. */
@@ -487,14 +509,20 @@ static int flush(struct playback *play, struct xfd_error *err)
 	size_t nr = play->nr_events;
 
 	play->nr_events = 0;
+	play->import->report->events += nr;
 	return nr ? trace_writer_put(play->writer, play->events, nr, err) : 0;
 }
 
 static int emit(struct playback *play, uint32_t vcpu, uint64_t ns, enum event_kind kind,
 		uint64_t arg, struct xfd_error *err)
 {
-	uint64_t cycles = to_cycles(play->import, ns);
+	uint64_t cycles = play->now_cycles;
 
+	if (ns != play->now_ns) {
+		cycles = to_cycles(play->import, ns);
+		play->now_ns = ns;
+		play->now_cycles = cycles;
+	}
 	play->events[play->nr_events++] = (struct trace_event){
 		.delta_cycles = cycles - play->last_cycles[vcpu],
 		.arg = arg,
@@ -502,7 +530,6 @@ static int emit(struct playback *play, uint32_t vcpu, uint64_t ns, enum event_ki
 		.kind = kind,
 	};
 	play->last_cycles[vcpu] = cycles;
-	play->import->report->events++;
 	return play->nr_events == BLOCK_EVENTS ? flush(play, err) : 0;
 }
 
@@ -585,8 +612,10 @@ static int emit_record(struct playback *play, const struct spool_record *record,
 {
 	uint32_t vcpu = play->vcpu_of[record->cpu];
 	uint64_t ns = record->time_ns - play->start_ns;
-	int ret = emit_ticks(play, ns, err);
+	int ret = 0;
 
+	if (play->guest_tick_ns <= ns || play->host_tick_ns <= ns)
+		ret = emit_ticks(play, ns, err);
 	if (ret)
 		return ret;
 	if (record->kind == EVENT_hlt)
@@ -613,7 +642,8 @@ static int play_spool(struct playback *play, struct xfd_error *err)
 		for (size_t i = 0; i < nr && !ret; i++)
 			ret = emit_record(play, &records[i], err);
 		done += nr;
-		tell(import, "writing", done, spool_count(import->spool));
+		if (done / PROGRESS_EVENTS != (done - nr) / PROGRESS_EVENTS)
+			tell(import, "writing", done, spool_count(import->spool));
 	}
 	if (!ret)
 		ret = emit_ticks(play, play->end_ns, err);
@@ -1008,6 +1038,8 @@ static int run(struct import *import, const char *const *paths, size_t nr, const
 		ret = taskname_table_new(import->options->amx_tasks, &import->names, err);
 	if (!ret)
 		ret = recording_open_many(paths, nr, &import->recording, err);
+	if (!ret)
+		import->stats = recording_stats(import->recording);
 	if (!ret)
 		ret = projection_new(&import->projection, err);
 	if (!ret)

@@ -66,7 +66,7 @@ struct pending {
  * @in_guest:    since @since_ns
  * @out:         OUT_*: switched out in the trace, since @since_ns; @in_ns: switched in again
  *               but not yet in the guest, 0 for not
- * @hlt_index:   of the open hlt in the spool
+ * @hlt_place:   of the open hlt in the spool
  * @takeovers:   of its CPU when it was switched out
  * @user_later:  it went to userspace after it was switched out
  * @xfd:         as last written or read
@@ -83,7 +83,7 @@ struct thread {
 	uint64_t clock_ns;
 	uint64_t since_ns;
 	uint64_t in_ns;
-	uint64_t hlt_index;
+	uint64_t hlt_place;
 	uint64_t takeovers;
 	uint64_t xfd;
 	uint8_t out;
@@ -160,17 +160,27 @@ static uint32_t number_of(const struct kvmtrack *track, const struct thread *t)
 static int put(struct kvmtrack *track, const struct thread *t, enum event_kind kind, uint64_t arg,
 	       struct xfd_error *err)
 {
-	struct spool_record *record = spool_add(track->spool, err);
-
-	if (!record)
-		return -EIO;
-	*record = (struct spool_record){
+	struct spool_record record = {
 		.time_ns = t->clock_ns,
 		.arg = arg,
 		.cpu = number_of(track, t),
 		.kind = kind,
 	};
-	return 0;
+
+	return spool_add(track->spool, &record, err);
+}
+
+/* How long it sleeps is told later. */
+static int put_hlt(struct kvmtrack *track, struct thread *t, struct xfd_error *err)
+{
+	struct spool_record record = {
+		.time_ns = t->clock_ns,
+		.arg = NEVER,
+		.cpu = number_of(track, t),
+		.kind = EVENT_hlt,
+	};
+
+	return spool_add_open(track->spool, &record, &t->hlt_place, err);
 }
 
 static int add_thread(struct kvmtrack *track, const struct sched_event *event, struct thread **tp,
@@ -413,7 +423,7 @@ static int come_back(struct kvmtrack *track, struct thread *t, const struct sche
 	if (halted) {
 		bool convert = off < SHORT_HALT_NS && (moves || taken) && !track->exported;
 
-		ret = spool_patch(track->spool, t->hlt_index,
+		ret = spool_patch(track->spool, t->hlt_place,
 				  t->clock_ns | (convert ? HALT_MOVES : 0), err);
 		halted = !convert;
 	}
@@ -474,7 +484,7 @@ static enum task_class class_of(struct kvmtrack *track, const struct sched_event
 	    !fnmatch("CPU */KVM", event->next_comm, 0))
 		return TASK_K;
 	name = taskname_get(track->names, event->next_comm, NULL);
-	if (taskname_kernel(name))
+	if (name->kernel)
 		return TASK_K;
 	return taskname_uses_amx(track->names, name, event->next_pid) ? TASK_A : TASK_N;
 }
@@ -502,10 +512,9 @@ static int switch_out(struct kvmtrack *track, struct thread *t, const struct sch
 		track->counts.exits++;
 		track->counts.halts++;
 		track->counts.host_ns += event->time_ns - p->since_ns;
-		t->hlt_index = spool_count(track->spool);
 		t->out = OUT_HALTED;
 		if (!ret)
-			ret = put(track, t, EVENT_hlt, NEVER, err);
+			ret = put_hlt(track, t, err);
 	} else {
 		if (p->open && p->reason == EXIT_EXTERNAL_INTERRUPT && !p->user) {
 			ret = flush_sample(track, t, err);
@@ -753,7 +762,7 @@ int kvmtrack_finish(struct kvmtrack *track, uint64_t end_ns, struct xfd_error *e
 		if (t->pending.open && t->pending.reason != EXIT_HLT)
 			ret = flush_pending(track, t, end_ns, err);
 		if (!ret && t->out == OUT_HALTED)
-			ret = spool_patch(track->spool, t->hlt_index,
+			ret = spool_patch(track->spool, t->hlt_place,
 					  t->clock_ns + (end_ns - t->since_ns), err);
 	}
 	count_vms(track);

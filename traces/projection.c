@@ -70,13 +70,10 @@ static int grow(struct projection *projection, struct xfd_error *err)
 	return 0;
 }
 
-struct guest_task *projection_task(struct projection *projection, uint32_t pid,
-				   struct xfd_error *err)
+/* Out of line, so that finding a task saves no registers. */
+static __attribute__((noinline)) struct guest_task *
+new_task(struct projection *projection, uint32_t slot, uint32_t pid, struct xfd_error *err)
 {
-	uint32_t slot = find_slot(projection->tasks, projection->nr_slots, pid);
-
-	if (projection->tasks[slot].pid)
-		return &projection->tasks[slot];
 	if (projection->nr_tasks >= projection->nr_slots / 2) {
 		if (grow(projection, err))
 			return NULL;
@@ -85,6 +82,17 @@ struct guest_task *projection_task(struct projection *projection, uint32_t pid,
 	projection->nr_tasks++;
 	projection->tasks[slot] = (struct guest_task){.pid = pid, .last_cpu = -1};
 	return &projection->tasks[slot];
+}
+
+struct guest_task *projection_task(struct projection *projection, uint32_t pid,
+				   struct xfd_error *err)
+{
+	uint32_t slot = home_slot(pid, projection->nr_slots);
+
+	for (; projection->tasks[slot].pid; slot = (slot + 1) & (projection->nr_slots - 1))
+		if (projection->tasks[slot].pid == pid)
+			return &projection->tasks[slot];
+	return new_task(projection, slot, pid, err);
 }
 
 /* Deleting from a linear probe: whoever would not be found across the hole moves into it. */

@@ -392,28 +392,35 @@ static int fail_at_line(const struct recording *recording, struct xfd_error *err
 			     len > 160 ? 160 : (int)len, line);
 }
 
-/* Called for every event that has a time. */
-static int check_time(struct recording *recording, const struct sched_event *event,
-		      struct xfd_error *err)
+/* Out of line, so that the good case saves no registers. */
+static __attribute__((noinline)) int
+fail_time(const struct recording *recording, const struct sched_event *event, struct xfd_error *err)
 {
-	struct recording_stats *stats = &recording->stats;
+	const struct recording_stats *stats = &recording->stats;
 	bool backwards = event->time_ns < stats->last_ns;
 
-	if (!stats->events++) {
+	return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(recording), stats->lines, -1,
+			     "time %s: %" PRIu64 ".%09" PRIu64 " on CPU %" PRIu32 " comes after "
+			     "%" PRIu64 ".%09" PRIu64 " on CPU %" PRIu32 " in line %" PRIu64 "; %s",
+			     backwards ? "goes backwards" : "jumps by more than an hour",
+			     event->time_ns / NS_PER_S, event->time_ns % NS_PER_S, event->cpu,
+			     stats->last_ns / NS_PER_S, stats->last_ns % NS_PER_S,
+			     recording->last_cpu, recording->last_line,
+			     backwards ? "wanted lines in order of time, all CPUs together"
+				       : "import what was recorded before and after a pause apart");
+}
+
+/* Called for every event that has a time. */
+static inline int check_time(struct recording *recording, const struct sched_event *event,
+			     struct xfd_error *err)
+{
+	struct recording_stats *stats = &recording->stats;
+
+	if (!stats->events++)
 		stats->first_ns = event->time_ns;
-	} else if (backwards ||
-		   event->time_ns - stats->last_ns > RECORDING_MAX_GAP_SECONDS * NS_PER_S) {
-		return xfd_error_set(
-			err, XFD_ERROR_INPUT, recording_name(recording), stats->lines, -1,
-			"time %s: %" PRIu64 ".%09" PRIu64 " on CPU %" PRIu32 " comes after "
-			"%" PRIu64 ".%09" PRIu64 " on CPU %" PRIu32 " in line %" PRIu64 "; %s",
-			backwards ? "goes backwards" : "jumps by more than an hour",
-			event->time_ns / NS_PER_S, event->time_ns % NS_PER_S, event->cpu,
-			stats->last_ns / NS_PER_S, stats->last_ns % NS_PER_S, recording->last_cpu,
-			recording->last_line,
-			backwards ? "wanted lines in order of time, all CPUs together"
-				  : "import what was recorded before and after a pause apart");
-	}
+	else if (event->time_ns < stats->last_ns ||
+		 event->time_ns - stats->last_ns > RECORDING_MAX_GAP_SECONDS * NS_PER_S)
+		return fail_time(recording, event, err);
 	stats->last_ns = event->time_ns;
 	recording->last_cpu = event->cpu;
 	recording->last_line = stats->lines;
@@ -440,8 +447,8 @@ static void take_note(struct recording_stats *stats, const struct sched_event *e
 		stats->origin_khz = event->value;
 }
 
-static void count_event(struct recording *recording, const struct sched_event *event,
-			const char *name, size_t name_len)
+static inline void count_event(struct recording *recording, const struct sched_event *event,
+			       const char *name, size_t name_len)
 {
 	struct recording_stats *stats = &recording->stats;
 
@@ -528,8 +535,8 @@ static uint32_t source_number(struct recording *recording, const struct sched_ev
 }
 
 /* Order of time, counts, and whose the event is. Return: 1, or a negative errno. */
-static int accept(struct recording *recording, struct sched_event *event, const char *name,
-		  size_t name_len, struct xfd_error *err)
+static inline int accept(struct recording *recording, struct sched_event *event, const char *name,
+			 size_t name_len, struct xfd_error *err)
 {
 	int ret = event->kind == SCHED_EVENT_LOST ? 0 : check_time(recording, event, err);
 
@@ -580,34 +587,15 @@ static void begin_usual_lines(struct recording *recording, const char *line, siz
 	recording->end = recording->at + len;
 }
 
-/* Read a line by its shape, if that is known. Return: as recording_next(), 0 for not. */
-static inline int next_usual(struct recording *recording, struct sched_event *event,
-			     struct xfd_error *err)
-{
-	size_t len = 0;
-
-	if (recording->end - recording->at >= USUAL_ROOM_BYTES)
-		len = usual_line(&recording->usual, recording->at, event);
-	if (!len)
-		return 0;
-	recording->at += len;
-	recording->usual_lines++;
-	recording->stats.lines++;
-	return accept(recording, event, "", 0, err);
-}
-
-int recording_next(struct recording *recording, struct sched_event *event, struct xfd_error *err)
+/* The next event of a text, whatever its lines look like. */
+static __attribute__((noinline)) int next_line(struct recording *recording,
+					       struct sched_event *event, struct xfd_error *err)
 {
 	const char *line, *name, *wanted;
 	size_t len, name_len;
 	enum ftrace_line is;
 	int ret;
 
-	if (recording->reader)
-		return next_record(recording, event, err);
-	ret = next_usual(recording, event, err);
-	if (ret)
-		return ret;
 	if (recording->usual_lines)
 		take_usual_lines(recording);
 	for (bool in_stack = recording->in_stack;; in_stack = recording->in_stack) {
@@ -639,6 +627,21 @@ int recording_next(struct recording *recording, struct sched_event *event, struc
 		else
 			count_unparsed(recording, line, len);
 	}
+}
+
+int recording_next(struct recording *recording, struct sched_event *event, struct xfd_error *err)
+{
+	size_t len;
+
+	if (recording->reader)
+		return next_record(recording, event, err);
+	if (recording->end - recording->at < USUAL_ROOM_BYTES ||
+	    !(len = usual_line(&recording->usual, recording->at, event)))
+		return next_line(recording, event, err);
+	recording->at += len;
+	recording->usual_lines++;
+	recording->stats.lines++;
+	return accept(recording, event, "", 0, err);
 }
 
 const struct recording_stats *recording_stats(const struct recording *recording)

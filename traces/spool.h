@@ -3,9 +3,15 @@
  * DOC: A queue of events on disk, whose arguments may be corrected while it grows.
  *
  * How long a CPU will sleep is known only when it wakes, millions of events later. Records
- * wait here, 24 bytes each, until everything is known, so memory does not grow with a
- * recording. What fits into the buffer never touches the disk; the rest goes to a file
- * without a name, which disappears with the process.
+ * wait here until everything is known, so memory does not grow with a recording. What fits into
+ * the buffer never touches the disk; the rest goes to a file without a name, which disappears
+ * with the process.
+ *
+ * Shape:  words of 64 bits, one for most records: kind, CPU, argument and the time since the
+ *         CPU's record before. A word more holds an argument that is large, or that may be
+ *         corrected; one more a time that is too far away.
+ * Why:    a record as it is used takes 24 bytes, and every record of a long recording is
+ *         written to a file and read back.
  */
 #ifndef TRACES_SPOOL_H
 #define TRACES_SPOOL_H
@@ -15,12 +21,14 @@
 
 #include "traces/error.h"
 
+enum { SPOOL_BUFFER_BYTES = 512 * 1024 };
+
 /**
  * struct spool_record - One event that waits.
  * @time_ns: when
  * @arg:     its argument
- * @cpu:     where
- * @kind:    what
+ * @cpu:     where, below TRACE_MAX_VCPUS
+ * @kind:    what, enum event_kind
  */
 struct spool_record {
 	uint64_t time_ns;
@@ -42,30 +50,42 @@ struct spool;
 int spool_new(const char *dir, struct spool **spool, struct xfd_error *err)
 	__attribute__((warn_unused_result));
 
-/** spool_count() - Records so far; the number that the next one gets. */
+/** spool_count() - Records so far. */
 uint64_t spool_count(const struct spool *spool);
 
 /**
  * spool_add() - Append a record.
- * @spool: the spool
- * @err:   filled on failure: no space, no directory
+ * @spool:  the spool
+ * @record: copied; quickest if its time is not before that of its CPU's record before
+ * @err:    filled on failure: no space, no directory
  *
- * Return: the record, for the caller to fill before anything else is done with the spool; NULL
- * on failure.
+ * Return: 0 or a negative errno.
  */
-struct spool_record *spool_add(struct spool *spool, struct xfd_error *err)
+int spool_add(struct spool *spool, const struct spool_record *record, struct xfd_error *err)
 	__attribute__((warn_unused_result));
+
+/**
+ * spool_add_open() - Append a record whose argument is not known yet.
+ * @spool:  the spool
+ * @record: copied, with the argument that it keeps unless it is corrected
+ * @place:  receives where that stands, for spool_patch()
+ * @err:    filled on failure
+ *
+ * Return: 0 or a negative errno.
+ */
+int spool_add_open(struct spool *spool, const struct spool_record *record, uint64_t *place,
+		   struct xfd_error *err) __attribute__((warn_unused_result));
 
 /**
  * spool_patch() - Set the argument of a record.
  * @spool: the spool
- * @index: of the record, below spool_count()
+ * @place: of the argument
  * @arg:   the new argument
  * @err:   filled on failure
  *
  * Return: 0 or a negative errno.
  */
-int spool_patch(struct spool *spool, uint64_t index, uint64_t arg, struct xfd_error *err)
+int spool_patch(struct spool *spool, uint64_t place, uint64_t arg, struct xfd_error *err)
 	__attribute__((warn_unused_result));
 
 /**

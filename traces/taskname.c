@@ -42,14 +42,6 @@ static const char *const kernel_names[] = {
 	"vhost-",      "kvm-",       /* a guest may be a host: vhost workers, KVM's own */
 };
 
-struct taskname {
-	char name[TASK_NAME_BYTES];
-	uint64_t switch_ins;
-	bool used;
-	bool kernel;
-	bool amx;
-};
-
 /* @order[0..@nr_names) are the slots in use, so that nobody walks over the empty ones. */
 struct taskname_table {
 	uint32_t nr_globs;
@@ -160,13 +152,10 @@ static uint64_t hash_name(const char *name)
 	return low ^ low >> 32;
 }
 
-struct taskname *taskname_get(struct taskname_table *table, const char name[TASK_NAME_BYTES],
-			      struct taskname *hint)
+struct taskname *taskname_find(struct taskname_table *table, const char name[TASK_NAME_BYTES])
 {
 	struct taskname *entry;
 
-	if (hint && !memcmp(hint->name, name, TASK_NAME_BYTES))
-		return hint;
 	for (uint64_t slot = hash_name(name);; slot++) {
 		entry = &table->names[slot % SLOTS];
 		if (!entry->used)
@@ -182,11 +171,6 @@ struct taskname *taskname_get(struct taskname_table *table, const char name[TASK
 	return entry;
 }
 
-bool taskname_kernel(const struct taskname *name)
-{
-	return name->kernel;
-}
-
 bool taskname_uses_amx(const struct taskname_table *table, const struct taskname *name,
 		       uint32_t pid)
 {
@@ -196,11 +180,6 @@ bool taskname_uses_amx(const struct taskname_table *table, const struct taskname
 		if (table->tids[i] == pid)
 			return true;
 	return false;
-}
-
-void taskname_count_in(struct taskname *name)
-{
-	name->switch_ins++;
 }
 
 static bool ranks_before(const struct taskname *a, const struct taskname_count *b)

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "traces/error.h"
 #include "traces/recording.h"
@@ -32,7 +33,22 @@ struct taskname_count {
 	uint64_t switch_ins;
 };
 
-struct taskname;
+/**
+ * struct taskname - A name, judged.
+ * @name:       padded with NUL
+ * @switch_ins: how often tasks of this name were switched in
+ * @used:       this entry of the table holds a name
+ * @kernel:     a kernel thread's
+ * @amx:        on the list of AMX tasks
+ */
+struct taskname {
+	char name[TASK_NAME_BYTES];
+	uint64_t switch_ins;
+	bool used;
+	bool kernel;
+	bool amx;
+};
+
 struct taskname_table;
 
 /** taskname_is_kernel() - Does @name, which is padded with NUL, look like a kernel thread's? */
@@ -50,6 +66,9 @@ bool taskname_is_kernel(const char name[TASK_NAME_BYTES]);
 int taskname_table_new(const char *amx_tasks, struct taskname_table **table, struct xfd_error *err)
 	__attribute__((warn_unused_result));
 
+/** taskname_find() - taskname_get() without a hint. */
+struct taskname *taskname_find(struct taskname_table *table, const char name[TASK_NAME_BYTES]);
+
 /**
  * taskname_get() - Judge a name.
  * @table: the table
@@ -60,18 +79,17 @@ int taskname_table_new(const char *amx_tasks, struct taskname_table **table, str
  * Return: owned by @table, valid as long as it; the next call with a new name may reuse the
  * entry if the table is full. Never NULL.
  */
-struct taskname *taskname_get(struct taskname_table *table, const char name[TASK_NAME_BYTES],
-			      struct taskname *hint);
-
-/** taskname_kernel() - Is it a kernel thread's? */
-bool taskname_kernel(const struct taskname *name);
+static inline struct taskname *taskname_get(struct taskname_table *table,
+					    const char name[TASK_NAME_BYTES], struct taskname *hint)
+{
+	if (hint && !memcmp(hint->name, name, TASK_NAME_BYTES))
+		return hint;
+	return taskname_find(table, name);
+}
 
 /** taskname_uses_amx() - Is it on the list of AMX tasks, or is @pid? */
 bool taskname_uses_amx(const struct taskname_table *table, const struct taskname *name,
 		       uint32_t pid);
-
-/** taskname_count_in() - A task of this name was switched in. */
-void taskname_count_in(struct taskname *name);
 
 /**
  * taskname_top() - The user tasks' names that were switched in most, then by name.

@@ -37,10 +37,11 @@ static const struct {
 	[USUAL_MSR] = {"kvm_msr:", 8},
 };
 
-/* Where a VM-exit's name is remembered; by its first eight bytes, zeros behind a shorter one. */
-static inline uint32_t reason_slot(uint64_t head)
+/* Two words make one of @slots, a power of two. */
+static inline uint32_t slot_of(uint64_t a, uint64_t b, uint32_t slots)
 {
-	return (uint32_t)(head * UINT64_C(0x9e3779b97f4a7c15) >> 58) % USUAL_REASONS;
+	a = a * UINT64_C(0x9e3779b97f4a7c15) + b * UINT64_C(0xc2b2ae3d27d4eb4f);
+	return (uint32_t)(a >> 32) & (slots - 1);
 }
 
 #ifdef __x86_64__
@@ -69,18 +70,45 @@ static inline uint64_t find_64(const char *p, char c)
 	return find_32(p, c) | (uint64_t)find_32(p + 32, c) << 32;
 }
 
-/* The first @len of sixteen bytes, zeros behind them. */
-static inline __m128i first_16(__m128i bytes, size_t len)
-{
-	static const uint8_t mask[32] = {255, 255, 255, 255, 255, 255, 255, 255,
-					 255, 255, 255, 255, 255, 255, 255, 255};
+enum { MASK_BYTES = 64 };
 
-	return _mm_and_si128(bytes, load_16((const char *)mask + 16 - len));
+/* Ones for the first @len bytes, then zeros, to be read up to MASK_BYTES. */
+static inline const char *mask_of(size_t len)
+{
+	static const uint8_t mask[2 * MASK_BYTES] = {
+#define EIGHT 255, 255, 255, 255, 255, 255, 255, 255
+		EIGHT, EIGHT, EIGHT, EIGHT, EIGHT,
+		EIGHT, EIGHT, EIGHT
+#undef EIGHT
+	};
+
+	return (const char *)mask + MASK_BYTES - len;
 }
 
-static inline bool same_16(__m128i a, const char *b)
+/* The first @len of sixteen bytes, zeros behind them. */
+static inline __m128i first_16(const char *p, size_t len)
 {
-	return _mm_movemask_epi8(_mm_cmpeq_epi8(a, load_16(b))) == 0xffff;
+	return _mm_and_si128(load_16(p), load_16(mask_of(len)));
+}
+
+/* Do the first @len of @bytes bytes, 16, 32, 48 or 64, stand in @text, zeros behind them? */
+static inline bool same_text(const char *p, size_t len, const char *text, size_t bytes)
+{
+	const char *mask = mask_of(len);
+	__m128i same = _mm_set1_epi8(-1);
+
+	for (size_t i = 0; i < bytes; i += 16)
+		same = _mm_and_si128(
+			same, _mm_cmpeq_epi8(_mm_and_si128(load_16(p + i), load_16(mask + i)),
+					     load_16(text + i)));
+	return _mm_movemask_epi8(same) == 0xffff;
+}
+
+/* Remember a text that same_text() will know. */
+static inline void keep_text(char *text, const char *p, size_t len, size_t bytes)
+{
+	memcpy(text, p, len);
+	memset(text + len, 0, bytes - len);
 }
 
 /* Does a word of 8 to 16 bytes stand at @p? Then the compiler has it in two registers. */
@@ -90,11 +118,11 @@ static inline bool spells_long(const char *p, const char *word, size_t len)
 	       load_chars(p + len - 8) == load_chars(word + len - 8);
 }
 
-#define SPELLS(p, word) spells_long(p, word, sizeof(word) - 1)
+#define SPELLS(p, word)        spells_long(p, word, sizeof(word) - 1)
 /* ... that ends in front of @p. */
 #define SPELLS_BEFORE(p, word) SPELLS((p) - (sizeof(word) - 1), word)
 /* ... of 3 to 7 bytes. */
-#define SPELLS_SHORT(p, word) (!((load_chars(p) ^ load_short(word)) << (72 - 8 * sizeof(word))))
+#define SPELLS_SHORT(p, word)  (!((load_chars(p) ^ load_short(word)) << (72 - 8 * sizeof(word))))
 
 #define load_short(word) load_chars((const char[8]){word})
 
@@ -135,24 +163,44 @@ static inline const char *behind_newline(const char *p, char other)
 
 /* ---- the columns ---- */
 
-/* "1234   [007] ", of which the width is known. */
-static inline bool read_pid_and_cpu(const struct usual *u, const char *p, struct sched_event *event)
+/* "TASK-1234   [007] ", of which the width is known. */
+static bool parse_head(const struct usual *u, const char *p, uint32_t *pid, uint32_t *cpu)
 {
 	uint32_t width = 8u * (u->bracket - (uint32_t)PID), bits;
-	uint64_t chars = load_chars(p + PID), digits = load_digits(p + PID);
-	uint64_t blanks = (chars ^ UINT64_C(0x2020202020202020)) << (64 - width);
-	uint64_t stop = not_digits(digits), cpu;
+	uint64_t digits = load_digits(p + PID), stop = not_digits(digits), word;
+	uint64_t blanks = (load_chars(p + PID) ^ load_chars("        ")) << (64 - width);
 
+	if (p[DASH] != '-' || p[0] == '#' || find_16(load_16(p), '\n'))
+		return false;
 	bits = stop ? (uint32_t)__builtin_ctzll(stop) & ~7u : 64;
 	if (!bits || bits >= width || blanks >> (64 - width + bits))
 		return false;
-	event->pid = (uint32_t)add_up(digits << (64 - bits));
-	cpu = load_chars(p + u->bracket) ^ load_short("[000] ");
-	if (cpu & UINT64_C(0x0000ffff000000ff))
+	*pid = (uint32_t)add_up(digits << (64 - bits));
+	word = load_chars(p + u->bracket) ^ load_short("[000] ");
+	if (word & UINT64_C(0x0000ffff000000ff))
 		return false;
-	cpu = cpu >> 8 & 0xffffff;
-	event->cpu = (uint32_t)((cpu & 255) * 100 + (cpu >> 8 & 255) * 10 + (cpu >> 16));
-	return !not_digits(cpu) && event->pid <= RECORDING_MAX_PID;
+	word = word >> 8 & 0xffffff;
+	*cpu = (uint32_t)((word & 255) * 100 + (word >> 8 & 255) * 10 + (word >> 16));
+	return !not_digits(word) && *pid <= RECORDING_MAX_PID;
+}
+
+static inline bool read_head(struct usual *u, const char *p, struct sched_event *event)
+{
+	size_t len = (size_t)u->bracket + CPU_BYTES;
+	struct usual_head *head =
+		&u->heads[slot_of(load_chars(p + PID), load_chars(p + len - 8), USUAL_HEADS)];
+
+	if (len != head->len || !same_text(p, len, head->text, USUAL_HEAD_BYTES)) {
+		if (!parse_head(u, p, &event->pid, &event->cpu))
+			return false;
+		*head = (struct usual_head){
+			.len = (uint32_t)len, .pid = event->pid, .cpu = event->cpu};
+		memcpy(head->text, p, len);
+		return true;
+	}
+	event->pid = head->pid;
+	event->cpu = head->cpu;
+	return true;
 }
 
 /* "d..2.   ": blanks where they were, neither blank nor newline where flags were. */
@@ -164,15 +212,21 @@ static inline bool same_gap(const struct usual *u, const char *p)
 	       (!u->flags || !is_digit(p[u->flags]));
 }
 
-static inline bool read_time(const struct usual *u, const char *p, struct sched_event *event)
+static inline bool read_time(struct usual *u, const char *p, struct sched_event *event)
 {
 	uint32_t width = 8u * ((uint32_t)u->point - u->seconds);
 	const char *fraction = p + u->point + 1;
 	uint64_t seconds = load_digits(fraction - 9) & UINT64_MAX << (64 - width);
 	uint64_t digits = load_digits(fraction), ns;
 
-	if (fraction[-1] != '.' || not_digits(seconds) || fraction[u->digits] != ':')
+	if (fraction[-1] != '.' || fraction[u->digits] != ':')
 		return false;
+	if (seconds != u->seconds_text) {
+		if (not_digits(seconds))
+			return false;
+		u->seconds_text = seconds;
+		u->seconds_ns = add_up(seconds) * NS_PER_S;
+	}
 	if (u->digits == 9) {
 		ns = add_up(digits) * 10 + (uint64_t)(fraction[8] - '0');
 		if (not_digits(digits) || !is_digit(fraction[8]))
@@ -182,16 +236,14 @@ static inline bool read_time(const struct usual *u, const char *p, struct sched_
 		if (not_digits(digits << 16))
 			return false;
 	}
-	event->time_ns = add_up(seconds) * NS_PER_S + ns;
+	event->time_ns = u->seconds_ns + ns;
 	return true;
 }
 
 /* All in front of an event's name. Returns where that begins, NULL if something differs. */
-static inline const char *read_columns(const struct usual *u, const char *p,
-				       struct sched_event *event)
+static inline const char *read_columns(struct usual *u, const char *p, struct sched_event *event)
 {
-	if (!u->bracket || p[DASH] != '-' || p[0] == '#' || find_16(load_16(p), '\n') ||
-	    !read_pid_and_cpu(u, p, event) || !same_gap(u, p) || !read_time(u, p, event))
+	if (!u->bracket || !read_head(u, p, event) || !same_gap(u, p) || !read_time(u, p, event))
 		return NULL;
 	p += u->point + 1 + u->digits + 1;
 	return *p == ' ' ? p + 1 : NULL;
@@ -201,42 +253,37 @@ static inline const char *read_columns(const struct usual *u, const char *p,
 
 /*
  * "prev_comm=X prev_pid=1 prev_prio=120 prev_state=S ==> next_comm=Y next_pid=2 next_prio=120".
- * Without "=" in X and Y there is one way to read it, from the left or from the right. X begins
- * at @p. Returns where Y begins.
+ * Without "=" in X and Y there is one way to read it, from the left or from the right.
  */
-static inline const char *read_prev(const char *p, struct sched_event *event)
+
+/* "X prev_pid=1 prev_prio=120 prev_state=" */
+static bool parse_prev(const char *p, struct usual_task *task)
 {
-	uint64_t equals = find_64(p, '='), first = equals & (equals - 1), both = first & (first - 1);
-	const char *pid, *prio, *state, *arrow;
+	uint64_t equals = find_64(p, '='), first = equals & (equals - 1);
+	uint64_t both = first & (first - 1);
+	const char *pid, *prio, *state;
 	uint32_t ignored;
 	size_t len;
 
 	if (!both)
-		return NULL;
+		return false;
 	pid = p + __builtin_ctzll(equals) + 1;
 	prio = p + __builtin_ctzll(first) + 1;
 	state = p + __builtin_ctzll(both) + 1;
 	len = (size_t)(pid - p) - 10;
-	if (len >= TASK_NAME_BYTES || find_16(first_16(load_16(p), len), '\n') ||
-	    !SPELLS_BEFORE(pid, " prev_pid=") || !SPELLS_BEFORE(prio, " prev_prio=") ||
-	    !SPELLS_BEFORE(state, " prev_state=") ||
-	    !number_of(pid, (size_t)(prio - pid) - 11, &event->prev_pid) ||
+	if (len >= TASK_NAME_BYTES || memchr(p, '\n', len) || !SPELLS_BEFORE(pid, " prev_pid=") ||
+	    !SPELLS_BEFORE(prio, " prev_prio=") || !SPELLS_BEFORE(state, " prev_state=") ||
+	    !number_of(pid, (size_t)(prio - pid) - 11, &task->pid) ||
 	    !number_of(prio, (size_t)(state - prio) - 12, &ignored) ||
-	    event->prev_pid > RECORDING_MAX_PID)
-		return NULL;
-	_mm_storeu_si128((__m128i *)(void *)event->prev_comm, first_16(load_16(p), len));
-	event->prev_dead = *state == 'X' || *state == 'Z';
-	event->prev_sleeps = *state != 'R' && *state != '0';
-	/* One letter, or "R+". */
-	arrow = state + 1 + (state[1] != ' ');
-	if (*state <= ' ' || *state == '=' || (state[1] != ' ' && state[1] != '+') ||
-	    !SPELLS(arrow, " ==> next_comm="))
-		return NULL;
-	return arrow + 15;
+	    task->pid > RECORDING_MAX_PID)
+		return false;
+	task->len = (uint32_t)(state - p);
+	keep_text(task->comm, p, len, TASK_NAME_BYTES);
+	return true;
 }
 
-/* From Y on. Returns the next line. */
-static inline const char *read_next(const char *p, struct sched_event *event)
+/* "Y next_pid=2 next_prio=120\n" */
+static bool parse_next(const char *p, struct usual_task *task)
 {
 	uint64_t equals = find_64(p, '='), second = equals & (equals - 1);
 	const char *pid, *prio, *end;
@@ -244,25 +291,63 @@ static inline const char *read_next(const char *p, struct sched_event *event)
 	size_t len;
 
 	if (!second)
-		return NULL;
+		return false;
 	pid = p + __builtin_ctzll(equals) + 1;
 	prio = p + __builtin_ctzll(second) + 1;
 	len = (size_t)(pid - p) - 10;
-	if (len >= TASK_NAME_BYTES || find_16(first_16(load_16(p), len), '\n') ||
-	    !SPELLS_BEFORE(pid, " next_pid=") || !SPELLS_BEFORE(prio, " next_prio=") ||
-	    !number_of(pid, (size_t)(prio - pid) - 11, &event->next_pid) ||
-	    event->next_pid > RECORDING_MAX_PID)
-		return NULL;
-	_mm_storeu_si128((__m128i *)(void *)event->next_comm, first_16(load_16(p), len));
+	if (len >= TASK_NAME_BYTES || memchr(p, '\n', len) || !SPELLS_BEFORE(pid, " next_pid=") ||
+	    !SPELLS_BEFORE(prio, " next_prio=") ||
+	    !number_of(pid, (size_t)(prio - pid) - 11, &task->pid) || task->pid > RECORDING_MAX_PID)
+		return false;
 	end = few_digits(prio, &ignored);
-	return end && *end == '\n' ? end + 1 : NULL;
+	if (!end || *end != '\n' || end + 1 - p > USUAL_TASK_BYTES)
+		return false;
+	task->len = (uint32_t)(end + 1 - p);
+	keep_text(task->comm, p, len, TASK_NAME_BYTES);
+	return true;
 }
 
-static inline const char *read_switch(const char *p, struct sched_event *event)
+/* A task that is in its slot, or is put there. Returns what follows; NULL if it cannot be read. */
+static inline const char *read_task(struct usual_task *task, const char *p,
+				    bool (*parse)(const char *p, struct usual_task *task),
+				    uint32_t *pid, char *comm)
 {
+	if (!same_text(p, task->len, task->text, USUAL_TASK_BYTES) || !task->len) {
+		struct usual_task other;
+
+		if (!parse(p, &other))
+			return NULL;
+		keep_text(other.text, p, other.len, USUAL_TASK_BYTES);
+		*task = other;
+	}
+	*pid = task->pid;
+	memcpy(comm, task->comm, TASK_NAME_BYTES);
+	return p + task->len;
+}
+
+static inline const char *read_switch(struct usual *u, const char *p, struct sched_event *event)
+{
+	char state;
+
 	event->kind = SCHED_EVENT_SWITCH;
-	p = SPELLS(p, "prev_comm=") ? read_prev(p + 10, event) : NULL;
-	return p ? read_next(p, event) : NULL;
+	if (!SPELLS(p, "prev_comm="))
+		return NULL;
+	p = read_task(&u->prev[slot_of(event->pid, 0, USUAL_TASKS)], p + 10, parse_prev,
+		      &event->prev_pid, event->prev_comm);
+	if (!p)
+		return NULL;
+	/* One letter, or "R+". */
+	state = *p++;
+	p += *p == '+';
+	if (state <= ' ' || state == '=' || !SPELLS(p, " ==> next_comm="))
+		return NULL;
+	event->prev_dead = state == 'X' || state == 'Z';
+	event->prev_sleeps = state != 'R' && state != '0';
+	p += 15;
+	return read_task(
+		&u->next[slot_of(load_chars(p) ^ load_chars(p + 16),
+				 load_chars(p + 8) ^ load_chars(p + 24) << 1, USUAL_TASKS)],
+		p, parse_next, &event->next_pid, event->next_comm);
 }
 
 /* ---- KVM ---- */
@@ -271,15 +356,13 @@ static inline const char *read_switch(const char *p, struct sched_event *event)
 static inline const char *read_reason(const struct usual *u, const char *p,
 				      struct sched_event *event)
 {
-	uint32_t blanks = find_32(p, ' '), slot;
+	uint32_t blanks = find_32(p, ' ');
 	size_t len = blanks ? (size_t)__builtin_ctz(blanks) : 0;
-	__m128i low = first_16(load_16(p), len < 16 ? len : 16);
-	__m128i high = first_16(load_16(p + 16), len < 16 ? 0 : len - 16);
+	const struct usual_reason *reason = &u->reasons[slot_of(
+		(uint64_t)_mm_cvtsi128_si64(first_16(p, len)), len, USUAL_REASONS)];
 
-	slot = reason_slot((uint64_t)_mm_cvtsi128_si64(low));
-	event->reason = u->reasons[slot].number;
-	if (!len || len != u->reasons[slot].len || !same_16(low, u->reasons[slot].name) ||
-	    !same_16(high, u->reasons[slot].name + 16))
+	event->reason = reason->number;
+	if (!len || len != reason->len || !same_text(p, len, reason->text, USUAL_REASON_BYTES))
 		return NULL;
 	return p + len;
 }
@@ -289,9 +372,8 @@ static inline const char *behind_hex(const char *p)
 {
 	__m128i chars = load_16(p), digit = _mm_sub_epi8(chars, _mm_set1_epi8('0'));
 	__m128i letter = _mm_sub_epi8(chars, _mm_set1_epi8('a'));
-	__m128i is = _mm_or_si128(
-		_mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit),
-		_mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(5)), letter));
+	__m128i is = _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit),
+				  _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(5)), letter));
 	int nr = __builtin_ctz(~(uint32_t)_mm_movemask_epi8(is));
 
 	return nr ? p + nr : NULL;
@@ -300,7 +382,12 @@ static inline const char *behind_hex(const char *p)
 /* "vcpu 0 reason HLT rip 0x1 info1 0x%016llx info2 0x%016llx intr_info 0x%08x", and any more. */
 static inline const char *read_exit(const struct usual *u, const char *p, struct sched_event *event)
 {
-	enum { INFO1 = 9, INFO2 = INFO1 + 16 + 9, INTR_INFO = INFO2 + 16 + 13, END = INTR_INFO + 8 };
+	enum {
+		INFO1 = 9,
+		INFO2 = INFO1 + 16 + 9,
+		INTR_INFO = INFO2 + 16 + 13,
+		END = INTR_INFO + 8
+	};
 	int nr;
 
 	event->kind = SCHED_EVENT_KVM_EXIT;
@@ -311,8 +398,11 @@ static inline const char *read_exit(const struct usual *u, const char *p, struct
 	    !SPELLS_BEFORE(p + INTR_INFO, " intr_info 0x") || !hex_16(p + INFO1, &event->info1) ||
 	    !hex_16(p + INFO2, &event->info2))
 		return NULL;
-	event->intr_info = (uint32_t)add_up_hex(load_chars(p + INTR_INFO), &nr);
+	event->intr_info = 0;
 	event->has_intr_info = true;
+	nr = 8;
+	if (!spells(p + INTR_INFO, "00000000"))
+		event->intr_info = (uint32_t)add_up_hex(load_chars(p + INTR_INFO), &nr);
 	if (nr != 8 || (p[END] != ' ' && p[END] != '\n'))
 		return NULL;
 	return behind_newline(p + END, '\n');
@@ -354,7 +444,7 @@ static inline const char *skip_pad(const struct usual *u, enum usual_event event
 	return (find_16(load_16(p), ' ') & mask) == mask ? p + u->pad[event] : NULL;
 }
 
-size_t usual_line(const struct usual *usual, const char *text, struct sched_event *event)
+size_t usual_line(struct usual *usual, const char *text, struct sched_event *event)
 {
 	const char *p = read_columns(usual, text, event);
 
@@ -363,7 +453,7 @@ size_t usual_line(const struct usual *usual, const char *text, struct sched_even
 	if (!p)
 		return 0;
 	if (SPELLS(p, "sched_switch:"))
-		p = (p = skip_pad(usual, USUAL_SWITCH, p)) ? read_switch(p, event) : NULL;
+		p = (p = skip_pad(usual, USUAL_SWITCH, p)) ? read_switch(usual, p, event) : NULL;
 	else if (SPELLS(p, "kvm_exit:"))
 		p = (p = skip_pad(usual, USUAL_EXIT, p)) ? read_exit(usual, p, event) : NULL;
 	else if (SPELLS(p, "kvm_entry:"))
@@ -379,7 +469,7 @@ size_t usual_line(const struct usual *usual, const char *text, struct sched_even
 
 #else
 
-size_t usual_line(const struct usual *usual, const char *text, struct sched_event *event)
+size_t usual_line(struct usual *usual, const char *text, struct sched_event *event)
 {
 	(void)usual;
 	(void)text;
@@ -443,27 +533,20 @@ static bool learn_columns(struct usual *u, struct cursor *c)
 }
 
 /* "vcpu 0 reason NAME rip 0x": a name of one word, which always means the same. */
-static void learn_reason(struct usual *u, struct cursor c, uint32_t reason)
+static void learn_reason(struct usual *u, struct cursor c, uint32_t number)
 {
-	char name[USUAL_REASON_BYTES] = {0};
-	uint64_t number;
-	size_t len = 0;
-	uint32_t slot;
+	struct usual_reason reason = {.number = number};
+	uint64_t vcpu;
 
-	if (!TAKE_WORD(&c, "vcpu ") || !take_number(&c, &number) || !TAKE_WORD(&c, " reason "))
+	if (!TAKE_WORD(&c, "vcpu ") || !take_number(&c, &vcpu) || !TAKE_WORD(&c, " reason "))
 		return;
-	for (; c.p < c.end && *c.p != ' ' && len < sizeof(name); len++)
-		name[len] = *c.p++;
-	if (len == sizeof(name) || !TAKE_WORD(&c, " rip 0x"))
-		return;
-	slot = reason_slot(load_chars(name));
-	memcpy(u->reasons[slot].name, name, sizeof(name));
-	u->reasons[slot].len = (uint32_t)len;
-	u->reasons[slot].number = reason;
+	while (c.p < c.end && *c.p != ' ' && reason.len < USUAL_REASON_BYTES)
+		reason.text[reason.len++] = *c.p++;
+	if (reason.len < USUAL_REASON_BYTES && TAKE_WORD(&c, " rip 0x"))
+		u->reasons[slot_of(load_chars(reason.text), reason.len, USUAL_REASONS)] = reason;
 }
 
-void usual_learn(struct usual *usual, const char *line, size_t len,
-		 const struct sched_event *event)
+void usual_learn(struct usual *usual, const char *line, size_t len, const struct sched_event *event)
 {
 	struct cursor c = {line, line + len};
 	size_t pad;

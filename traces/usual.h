@@ -25,6 +25,10 @@
 
 enum {
 	USUAL_ROOM_BYTES = 512, /* may be read, of lines that are shorter too */
+	USUAL_HEADS = 64,
+	USUAL_HEAD_BYTES = 32,
+	USUAL_TASKS = 256,
+	USUAL_TASK_BYTES = 64,
 	USUAL_REASONS = 64,
 	USUAL_REASON_BYTES = 32
 };
@@ -32,18 +36,45 @@ enum {
 /* The events that are read here. */
 enum usual_event { USUAL_SWITCH, USUAL_EXIT, USUAL_ENTRY, USUAL_MSR, NR_USUAL_EVENTS };
 
+/* "TASK-PID [CPU] " as a line begins, @len bytes, and the numbers in it. */
+struct usual_head {
+	char text[USUAL_HEAD_BYTES];
+	uint32_t len;
+	uint32_t pid;
+	uint32_t cpu;
+};
+
+/* What sched_switch says of a task, from its name on: @len bytes. */
+struct usual_task {
+	char text[USUAL_TASK_BYTES];
+	char comm[TASK_NAME_BYTES];
+	uint32_t pid;
+	uint32_t len;
+};
+
+/* The name of a VM-exit. */
+struct usual_reason {
+	char text[USUAL_REASON_BYTES];
+	uint32_t number;
+	uint32_t len;
+};
+
 /**
  * struct usual - What was learned. All zero for nothing.
- * @bracket:   where "[CPU]" stands in the line; 0 for not known
- * @seconds:   where the time begins
- * @point:     where its decimal point stands
- * @digits:    behind the point: 6 or 9
- * @flags:     where the flags begin; 0 for none
- * @gap:       bit i: the byte i behind "[CPU] " is in front of the time
- * @blanks:    bit i: that byte is a blank
- * @pad:       blanks between the name of an event and its fields
- * @reasons:   names of VM-exits, padded with NUL, and their numbers; a hash table in which a
- *             new name replaces another
+ * @bracket:      where "[CPU]" stands in the line; 0 for not known
+ * @seconds:      where the time begins
+ * @point:        where its decimal point stands
+ * @digits:       behind the point: 6 or 9
+ * @flags:        where the flags begin; 0 for none
+ * @gap:          bit i: the byte i behind "[CPU] " is in front of the time
+ * @blanks:       bit i: that byte is a blank
+ * @pad:          blanks between the name of an event and its fields
+ * @seconds_text: of the line before, and what they are in @seconds_ns
+ * @heads:        lines' beginnings; these and what follows are hash tables, in which a new text
+ *                replaces another, padded with NUL
+ * @prev:         tasks that left
+ * @next:         tasks that came
+ * @reasons:      names of VM-exits
  */
 struct usual {
 	uint8_t bracket;
@@ -51,25 +82,26 @@ struct usual {
 	uint8_t point;
 	uint8_t digits;
 	uint8_t flags;
+	uint8_t pad[NR_USUAL_EVENTS];
 	uint32_t gap;
 	uint32_t blanks;
-	uint8_t pad[NR_USUAL_EVENTS];
-	struct {
-		char name[USUAL_REASON_BYTES];
-		uint32_t len;
-		uint32_t number;
-	} reasons[USUAL_REASONS];
+	uint64_t seconds_text;
+	uint64_t seconds_ns;
+	struct usual_head heads[USUAL_HEADS];
+	struct usual_task prev[USUAL_TASKS];
+	struct usual_task next[USUAL_TASKS];
+	struct usual_reason reasons[USUAL_REASONS];
 };
 
 /**
  * usual_line() - Read a line that has the shape of those before.
- * @usual: what was learned
+ * @usual: what was learned; learns texts that come again
  * @text:  USUAL_ROOM_BYTES, from the line's first byte on
  * @event: filled if the line is usual; may be changed otherwise
  *
  * Return: the line's bytes, newline included; 0 for a line that is for ftrace_parse_line().
  */
-size_t usual_line(const struct usual *usual, const char *text, struct sched_event *event);
+size_t usual_line(struct usual *usual, const char *text, struct sched_event *event);
 
 /**
  * usual_learn() - Remember the shape of a line.
