@@ -189,8 +189,8 @@ int import_recordings(const char *const *paths, size_t nr, const struct import_o
  * @progress: NULL for nobody
  * @err:      filled on failure; then no file was made or replaced
  *
- * Events wait in a file without a name in TMPDIR, or without TMPDIR beside @out_path: 24
- * bytes each beyond the first 32,768. Memory does not grow with the length.
+ * Events wait in a file without a name in TMPDIR, or without TMPDIR beside @out_path: 8 bytes
+ * each as a rule, beyond the first 512 KiB. Memory does not grow with the length.
  *
  * Return: 0 or a negative errno.
  */
