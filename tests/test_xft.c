@@ -55,7 +55,7 @@ static void put_header(uint8_t **p, uint32_t nr_vcpus, const uint8_t *flags)
 	put(p, "\x89XFT\r\n\x1a\n", 8);
 	put(p, "\4\3\2\1", 4); /* byte order */
 	put16(p, 1);
-	put16(p, 1);
+	put16(p, 2);
 	put32(p, 48 + nr_vcpus + provenance_bytes + 8);
 	put32(p, 1); /* armed */
 	put64(p, 2200000);
@@ -250,13 +250,13 @@ static void each_wrong_field_is_refused_with_its_reason(void **state)
 		{{FILE_START, 4, 1, '\n'}, FILE_START, 0, "was the file transferred as text?"},
 		{{FILE_START, 8, 4, 0x04030201}, FILE_START, 8, "big-endian byte order"},
 		{{FILE_START, 8, 4, 0x04030202}, FILE_START, 8, "byte-order mark 0x04030202"},
-		{{FILE_START, 12, 2, 2}, FILE_START, 12, "version 2.1 of packed traces"},
-		{{FILE_START, 12, 2, 0}, FILE_START, 12, "version 0.1 of packed traces"},
-		{{FILE_START, 14, 2, 2},
+		{{FILE_START, 12, 2, 2}, FILE_START, 12, "version 2.2 of packed traces"},
+		{{FILE_START, 12, 2, 0}, FILE_START, 12, "version 0.2 of packed traces"},
+		{{FILE_START, 14, 2, 3},
 		 FILE_START,
 		 12,
-		 "version 1.2 of packed traces; this "
-		 "program reads up to 1.1"},
+		 "version 1.3 of packed traces; this "
+		 "program reads up to 1.2"},
 		{{FILE_START, 16, 4, 55}, FILE_START, 16, "file header of 55 bytes; 56 to "},
 		{{FILE_START, 16, 4, 0xffffffff}, FILE_START, 16, "file header of 4294967295 "},
 		{{FILE_START, 16, 4, 76}, FILE_START, 16, "file header of 76 bytes does not fit"},

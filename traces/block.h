@@ -19,6 +19,8 @@
 enum {
 	BLOCK_MAX_EVENTS = 65536,
 	BLOCK_MAX_WORDS = 256,
+	BLOCK_MAX_CODES = 256,   /* words and phrases of a digest */
+	BLOCK_MAX_PHRASES = 216, /* as many as a replay has room for beside 40 usual words */
 	/* A sleep below the first, between, or at and above the second is a word of its own. */
 	BLOCK_SLEEP_US_1 = 200,
 	BLOCK_SLEEP_US_2 = 800
@@ -39,23 +41,42 @@ struct block_word {
 };
 
 /**
+ * struct block_phrase - Two or more words of one vCPU, one after the other.
+ * @prefix: code of all but the last: a word, or words + the number of an earlier phrase
+ * @word:   tag of the last
+ */
+struct block_phrase {
+	uint8_t prefix;
+	uint8_t word;
+};
+
+/**
  * struct trace_block - Up to BLOCK_MAX_EVENTS events, in order; or a digest of them.
  *
- * A digest has an entry for each event that is not a VM-exit of kind exit, and for the first
- * few exits after it; what follows until the vCPU's next such event is a run: an entry for each
- * of its distinct words, in the order in which they first appear, and how often it does. A run
- * stands just before that event, or at the end. How digests are made: traces/digest.h.
+ * There are two kinds of digests. One is of runs: it has an entry for each event that is not a
+ * VM-exit of kind exit, and for the first few exits after it; what follows until the vCPU's next
+ * such event is a run: an entry for each of its distinct words, in the order in which they first
+ * appear, and how often it does. A run stands just before that event, or at the end. How it is
+ * made: traces/digest.h.
+ *
+ * The other is of phrases: entries are codes, of words and of phrases, and stand in stretches,
+ * each of one vCPU. How it is made and what it says of the order: traces/phrase.h.
  *
  * @nr:       entries: events, or fewer in a digest
  * @nr_events: events
  * @nr_words: entries of @word
  * @nr_args:  entries of @args
  * @word:     by tag
- * @tags:     @nr, each below @nr_words
- * @vcpus:    @nr; NULL when the trace has one vCPU
- * @args:     arguments of the events whose word varies, in order
- * @times:    of a digest, @nr: 0 for one event, else how often the word is in its run; NULL when
- *            this is no digest
+ * @tags:     @nr, each below @nr_words; in a digest of phrases codes: tags, or @nr_words + the
+ *            number of a phrase
+ * @vcpus:    @nr; NULL when the trace has one vCPU; in a digest of phrases @nr_stretches
+ * @args:     arguments of the events whose word varies, in order; none in a digest of phrases
+ * @times:    NULL when this is no digest; of runs, @nr: 0 for one event, else how often the word
+ *            is in its run; of phrases, @nr_stretches: how many entries, 0 for one arrival that
+ *            stands in its place
+ * @nr_phrases: 0 when this is no digest of phrases
+ * @nr_stretches: of a digest of phrases
+ * @phrase:   @nr_phrases
  * @count:    events by kind
  * @guest_cycles: sum of the deltas of all kinds but wake and resume
  * @off_cycles: sum of the deltas of wake and resume
@@ -70,6 +91,9 @@ struct trace_block {
 	const uint16_t *vcpus;
 	const uint64_t *args;
 	const uint32_t *times;
+	size_t nr_phrases;
+	size_t nr_stretches;
+	struct block_phrase phrase[BLOCK_MAX_PHRASES];
 	uint64_t count[NR_EVENT_KINDS];
 	uint64_t guest_cycles;
 	uint64_t off_cycles;

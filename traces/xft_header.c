@@ -8,7 +8,7 @@
 
 enum {
 	MAJOR = 1,
-	MINOR = 1,
+	MINOR = 2,
 	BYTE_ORDER_MARK = 0x01020304,
 
 	/* Fixed part, flags of the vCPUs, provenance, checksum. */

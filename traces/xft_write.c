@@ -5,6 +5,7 @@
 #include <zstd.h>
 
 #include "traces/digest.h"
+#include "traces/phrase.h"
 #include "traces/xft.h"
 #include "traces/xft_column.h"
 
@@ -20,7 +21,8 @@ enum {
 	WHEN_WORTH = 16,
 	/* Of each column of *what* one part of so many is tried first, if that is so many bytes. */
 	SAMPLE = 8,
-	SAMPLE_MIN_BYTES = 4096
+	SAMPLE_MIN_BYTES = 4096,
+	TEACH_BLOCKS = 64
 };
 
 /*
@@ -28,7 +30,9 @@ enum {
  * @events: where the caller puts them, @nr in the end
  * @columns: or there, if so
  * @words:  of @columns, @nr_words; NULL when it is @events
+ * @block:  what they make, once that is done
  * @cuts:   where the columns of a part end
+ * @book:   the writer's when the block came
  * @digest: goes before @header, @digest_bytes of it, mostly none
  * @part:   what is to be written behind @header
  * @entry:  for the index, but for the offset
@@ -45,11 +49,14 @@ struct encoder {
 	};
 	const struct block_word *words;
 	size_t nr_words;
+	const struct trace_block *block;
 	ZSTD_CCtx *zstd;
 	struct xft_cuts cuts;
 	uint64_t numbers[TRACE_BLOCK_EVENTS];
 	struct block_builder builder;
 	struct digest_builder *digests;
+	struct phrase_builder *phrases;
+	struct phrase_book book;
 	uint8_t digest[DIGEST_HEADER_BYTES + WHAT_MAX_BYTES];
 	size_t digest_bytes;
 	uint8_t what[WHAT_MAX_BYTES];
@@ -64,6 +71,7 @@ struct encoder {
 /*
  * @blocks:    what the index will say; 152 bytes for each 65536 events
  * @nr_events: of all blocks that were put
+ * @book:      phrases for blocks to come
  * @encoders:  a ring; of the @nr_put blocks the first @nr_blocks are written
  */
 struct xft_writer {
@@ -74,6 +82,7 @@ struct xft_writer {
 	size_t nr_blocks;
 	size_t max_blocks;
 	uint64_t nr_events;
+	struct phrase_book book;
 	struct pool *pool;
 	size_t nr_put;
 	size_t nr_encoders;
@@ -90,6 +99,7 @@ static void encoder_free(struct encoder *e)
 		return;
 	ZSTD_freeCCtx(e->zstd);
 	digest_builder_free(e->digests);
+	phrase_builder_free(e->phrases);
 	free(e);
 }
 
@@ -104,8 +114,9 @@ static struct encoder *encoder_new(const struct xft_writer *w)
 	e->seed = w->seed;
 	e->zstd = ZSTD_createCCtx();
 	e->digests = digest_builder_new();
+	e->phrases = phrase_builder_new();
 	block_builder_init(&e->builder, w->info->tsc_khz);
-	if (e->zstd && e->digests)
+	if (e->zstd && e->digests && e->phrases)
 		return e;
 	encoder_free(e);
 	return NULL;
@@ -171,11 +182,12 @@ void xft_end(void *writer)
 	free(w);
 }
 
-/* What happened, into e->what. Returns its bytes. */
+/* What happened, into e->what; or what a digest says of it. Returns its bytes. */
 static size_t encode_what(struct encoder *e, const struct trace_block *block)
 {
-	unsigned int bits = xft_bits_for(block->nr_words - 1),
-		     vcpus = xft_bits_for(e->info->nr_vcpus - 1);
+	size_t nr_codes = block->nr_words + block->nr_phrases;
+	size_t nr_vcpus = block->nr_phrases ? block->nr_stretches : block->nr;
+	unsigned int bits = xft_bits_for(nr_codes - 1), vcpus = xft_bits_for(e->info->nr_vcpus - 1);
 	uint8_t *p = e->what + WHAT_FIXED_BYTES;
 	uint16_t *numbers = (uint16_t *)e->numbers;
 	struct column args;
@@ -194,9 +206,9 @@ static size_t encode_what(struct encoder *e, const struct trace_block *block)
 	p = xft_pack(numbers, 0, block->nr, bits, p);
 	e->cuts.at[e->cuts.nr++] = (size_t)(p - e->what);
 	if (block->vcpus)
-		p = xft_pack(block->vcpus, 0, block->nr, vcpus < 8 ? vcpus : 8, p);
+		p = xft_pack(block->vcpus, 0, nr_vcpus, vcpus < 8 ? vcpus : 8, p);
 	if (vcpus > 8)
-		p = xft_pack(block->vcpus, 8, block->nr, vcpus - 8, p);
+		p = xft_pack(block->vcpus, 8, nr_vcpus, vcpus - 8, p);
 	e->cuts.at[e->cuts.nr++] = (size_t)(p - e->what);
 	memcpy(e->numbers, block->args, block->nr_args * sizeof(*e->numbers));
 	args = xft_column_encode(e->numbers, block->nr_args, e->what, &p, &e->cuts);
@@ -234,28 +246,50 @@ static size_t encode_when(struct encoder *e)
 	return encode_column(e, e->nr);
 }
 
+/* The kind of digest that a block is worth, if any. */
+static const struct trace_block *choose_digest(struct encoder *e, const struct trace_block *block)
+{
+	struct block_phrase phrase[BLOCK_MAX_PHRASES];
+	const struct trace_block *digest = digest_build(e->digests, block, e->info->nr_vcpus);
+	size_t nr;
+
+	if (digest)
+		return digest;
+	nr = phrase_bind(&e->book, block, e->builder.sleep, phrase);
+	return nr ? phrase_build(e->phrases, block, e->info->nr_vcpus, e->info->nr_pcpus, phrase,
+				 nr)
+		  : NULL;
+}
+
 /* The digest of a block, ready but for the block's size; 0 when there is none. */
 static size_t encode_digest(struct encoder *e, const struct trace_block *block)
 {
-	const struct trace_block *digest = digest_build(e->digests, block, e->info->nr_vcpus);
+	const struct trace_block *digest = choose_digest(e, block);
 	uint8_t *header = e->digest, *payload = e->digest + DIGEST_HEADER_BYTES;
-	size_t size, more;
+	size_t size, more, nr_times;
 
 	if (!digest)
 		return 0;
+	nr_times = digest->nr_phrases ? digest->nr_stretches : digest->nr;
 	size = encode_what(e, digest);
 	memcpy(payload, e->what, size);
-	for (size_t i = 0; i < digest->nr; i++)
+	for (size_t i = 0; i < nr_times; i++)
 		e->numbers[i] = digest->times[i];
-	more = encode_column(e, digest->nr);
+	more = encode_column(e, nr_times);
 	memcpy(payload + size, e->when, more);
 	size += more;
+	for (size_t i = 0; i < digest->nr_phrases; i++) {
+		payload[size++] = digest->phrase[i].prefix;
+		payload[size++] = digest->phrase[i].word;
+	}
 	memset(header, 0, DIGEST_HEADER_BYTES);
 	le32_store(header, DIGEST_MAGIC);
 	le32_store(header + 4, (uint32_t)digest->nr);
 	le64_store(header + 8, e->first_event);
 	le32_store(header + 16, (uint32_t)block->nr);
 	le32_store(header + 20, (uint32_t)size);
+	le16_store(header + 28, (uint16_t)digest->nr_phrases);
+	le16_store(header + 30, (uint16_t)digest->nr_stretches);
 	le64_store(header + 32, XXH3_64bits_withSeed(payload, size, e->seed));
 	return DIGEST_HEADER_BYTES + size;
 }
@@ -320,15 +354,21 @@ static bool is_promising(struct encoder *e, size_t size)
 	return compress(e, &cuts, sample, at, WHAT_WORTH, e->stored[WHAT]);
 }
 
+static const struct trace_block *build(struct encoder *e)
+{
+	bool one_vcpu = e->info->nr_vcpus == 1;
+
+	if (!e->words)
+		return block_build(&e->builder, e->events, e->nr, one_vcpu);
+	return block_build_columns(&e->builder, e->words, e->nr_words, &e->columns, e->nr,
+				   one_vcpu);
+}
+
 /* A block's bytes, all but where they stand. */
 static void encode(void *encoder)
 {
 	struct encoder *e = encoder;
-	bool one_vcpu = e->info->nr_vcpus == 1;
-	const struct trace_block *block =
-		e->words ? block_build_columns(&e->builder, e->words, e->nr_words, &e->columns,
-					       e->nr, one_vcpu)
-			 : block_build(&e->builder, e->events, e->nr, one_vcpu);
+	const struct trace_block *block = e->block ? e->block : build(e);
 	uint8_t *header = e->header;
 
 	e->entry = (struct xft_index_entry){
@@ -398,6 +438,22 @@ static int write_oldest(struct xft_writer *w, struct xfd_error *err)
 	return ret;
 }
 
+/*
+ * Phrases for this block and those that follow. By its number, and here, so that files do not
+ * depend on how many threads encode: often in the beginning, then one block of 64.
+ */
+static void teach(struct xft_writer *w, struct encoder *e)
+{
+	size_t number = w->nr_put;
+
+	if (number % TEACH_BLOCKS && number & (number - 1))
+		return;
+	e->block = build(e);
+	if (!digest_build(e->digests, e->block, w->info->nr_vcpus))
+		phrase_teach(&w->book, e->phrases, e->block, w->info->nr_vcpus, w->info->nr_pcpus,
+			     e->builder.sleep);
+}
+
 struct block_columns *xft_columns_room(void *writer)
 {
 	struct xft_writer *w = writer;
@@ -410,11 +466,15 @@ int xft_put_columns(void *writer, const struct block_word *words, size_t nr_word
 		    struct xfd_error *err)
 {
 	struct xft_writer *w = writer;
-	struct encoder *e = w->encoders[w->nr_put++ % w->nr_encoders];
+	struct encoder *e = w->encoders[w->nr_put % w->nr_encoders];
 
 	e->words = words;
 	e->nr_words = nr_words;
 	e->nr = nr;
+	e->block = NULL;
+	teach(w, e);
+	e->book = w->book;
+	w->nr_put++;
 	e->first_event = w->nr_events;
 	w->nr_events += nr;
 	if (w->pool)

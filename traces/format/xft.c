@@ -23,6 +23,7 @@
 
 #include "traces/digest.h"
 #include "traces/format.h"
+#include "traces/phrase.h"
 #include "traces/xft.h"
 #include "traces/xft_column.h"
 
@@ -40,11 +41,14 @@ struct block_header {
 
 /*
  * The record before a block that has a digest.
+ * @nr_phrases: 0 for a digest of runs
  * @block_bytes: of that block, which were not read yet if @pending
  */
 struct digest_header {
 	uint64_t offset;
 	uint32_t entries;
+	uint32_t nr_phrases;
+	uint32_t nr_stretches;
 	uint32_t nr_events;
 	uint32_t payload_bytes;
 	uint32_t block_bytes;
@@ -54,12 +58,14 @@ struct digest_header {
 /* The columns of a digest. */
 struct digest_columns {
 	struct trace_block block;
-	uint8_t tags[DIGEST_MAX_ENTRIES];
-	uint16_t vcpus[DIGEST_MAX_ENTRIES];
-	uint64_t args[DIGEST_MAX_ENTRIES + 1];
-	uint64_t numbers[DIGEST_MAX_ENTRIES];
-	uint32_t times[DIGEST_MAX_ENTRIES];
+	uint8_t tags[PHRASE_MAX_ENTRIES];
+	uint16_t vcpus[PHRASE_MAX_ENTRIES];
+	uint64_t args[PHRASE_MAX_ENTRIES + 1];
+	uint64_t numbers[PHRASE_MAX_ENTRIES];
+	uint32_t times[PHRASE_MAX_ENTRIES];
 };
+
+_Static_assert((int)DIGEST_MAX_ENTRIES <= (int)PHRASE_MAX_ENTRIES, "room for either kind");
 
 /* Bytes that grow to what a block needs and never shrink. */
 struct buffer {
@@ -75,7 +81,8 @@ struct buffer {
  * @deltas:   of the current block
  * @block:    the current one; its columns are @tags, @vcpus and @args
  * @digest_*: of the current block; @digest is NULL until there is one
- * @builder:  to check digests with; NULL until that is done
+ * @builder:  to check digests with; NULL until that is done; and so is
+ * @phrases:  for the other kind
  * @identity: what the trailer says
  */
 struct xft_reader {
@@ -100,6 +107,7 @@ struct xft_reader {
 	struct buffer digest_payload;
 	struct digest_columns *digest;
 	struct digest_builder *builder;
+	struct phrase_builder *phrases;
 	uint8_t identity[IDENTITY_BYTES];
 };
 
@@ -162,6 +170,7 @@ static void xft_close(void *reader)
 	free(r->digest_payload.data);
 	free(r->digest);
 	digest_builder_free(r->builder);
+	phrase_builder_free(r->phrases);
 	free(r);
 }
 
@@ -379,7 +388,7 @@ static int parse_columns(struct xft_reader *r, uint64_t offset, const uint8_t *r
 	struct column args = {
 		.width = raw[8], .nr = le32_load(raw + 4), .unit = le64_load(raw + 16)};
 	unsigned int bits = raw[2], vcpu_bits = xft_bits_for(r->info->nr_vcpus - 1);
-	size_t n = block->nr;
+	size_t n = block->nr, nr_vcpus = block->nr_phrases ? block->nr_stretches : n;
 	uint64_t want;
 	int ret;
 
@@ -392,7 +401,7 @@ static int parse_columns(struct xft_reader *r, uint64_t offset, const uint8_t *r
 	    le32_load(raw + 9) || le16_load(raw + 13) || raw[15])
 		return REFUSE_AT(r, err, offset, "block with impossible columns");
 	want = WHAT_FIXED_BYTES + block->nr_words * WORD_BYTES + xft_packed_bytes(n, bits) +
-	       xft_vcpu_bytes(n, vcpu_bits) + args.nr * args.width;
+	       xft_vcpu_bytes(nr_vcpus, vcpu_bits) + args.nr * args.width;
 	if (want > *size)
 		return REFUSE_AT(r, err, offset, "block of %zu bytes, its columns want %" PRIu64,
 				 *size, want);
@@ -401,8 +410,8 @@ static int parse_columns(struct xft_reader *r, uint64_t offset, const uint8_t *r
 	ret = parse_words(r, offset, raw, block, err);
 	raw += block->nr_words * WORD_BYTES;
 	if (vcpus) /* the tags' room serves meanwhile */
-		xft_unpack_vcpus(raw + xft_packed_bytes(n, bits), n, vcpu_bits, tags, vcpus);
-	args.planes = raw + xft_packed_bytes(n, bits) + xft_vcpu_bytes(n, vcpu_bits);
+		xft_unpack_vcpus(raw + xft_packed_bytes(n, bits), nr_vcpus, vcpu_bits, tags, vcpus);
+	args.planes = raw + xft_packed_bytes(n, bits) + xft_vcpu_bytes(nr_vcpus, vcpu_bits);
 	xft_unpack(raw, n, bits, tags);
 	numbers[args.nr] = 0; /* the choice in join_block() reads one beyond */
 	if (!ret && !xft_column_decode(&args, 0, args.nr, numbers))
@@ -509,11 +518,16 @@ static int read_digest_header(struct xft_reader *r, struct xfd_error *err)
 	header->nr_events = le32_load(raw + 16);
 	header->payload_bytes = le32_load(raw + 20);
 	header->block_bytes = le32_load(raw + 24);
+	header->nr_phrases = le16_load(raw + 28);
+	header->nr_stretches = le16_load(raw + 30);
 	if (header->nr_events < 1 || header->nr_events > TRACE_BLOCK_EVENTS ||
-	    header->entries < 1 || header->entries > DIGEST_MAX_ENTRIES ||
+	    header->entries < 1 ||
+	    header->entries > (header->nr_phrases ? PHRASE_MAX_ENTRIES : DIGEST_MAX_ENTRIES) ||
+	    header->nr_phrases > BLOCK_MAX_PHRASES || header->nr_stretches > header->entries ||
+	    !header->nr_phrases != !header->nr_stretches ||
 	    header->payload_bytes < WHAT_FIXED_BYTES + WHEN_FIXED_BYTES ||
 	    header->payload_bytes > WHAT_MAX_BYTES || header->block_bytes < BLOCK_HEADER_BYTES ||
-	    le32_load(raw + 28) || le64_load(raw + 8) != r->nr_events)
+	    le64_load(raw + 8) != r->nr_events)
 		return REFUSE_AT(r, err, header->offset, "digest header that makes no sense");
 	ret = buffer_reserve(r, &r->digest_payload, header->payload_bytes, err);
 	if (!ret)
@@ -528,7 +542,7 @@ static int read_digest_header(struct xft_reader *r, struct xfd_error *err)
 }
 
 /* Runs of exits only, each event once, as many arguments as single events want. */
-static bool digest_adds_up(struct trace_block *block)
+static bool runs_add_up(struct trace_block *block)
 {
 	uint32_t single[BLOCK_MAX_WORDS] = {0}, again[BLOCK_MAX_WORDS] = {0}, most = 0;
 	size_t nr_events = 0, nr_args = 0;
@@ -554,13 +568,81 @@ static bool digest_adds_up(struct trace_block *block)
 	       nr_args == block->nr_args;
 }
 
+/* Phrases of what came before them, stretches of all entries, arrivals in their places. */
+static bool stretches_add_up(const struct trace_block *block)
+{
+	size_t nr_words = block->nr_words, at = 0;
+
+	for (size_t i = 0; i < block->nr_phrases; i++)
+		if (block->phrase[i].prefix >= nr_words + i || block->phrase[i].word >= nr_words)
+			return false;
+	for (size_t s = 0; s < block->nr_stretches && at < block->nr; s++) {
+		uint32_t times = block->times[s], kind;
+
+		kind = block->tags[at] < nr_words ? block->word[block->tags[at]].kind
+						  : NR_EVENT_KINDS;
+		if (!times && kind != EVENT_wake && kind != EVENT_resume)
+			return false;
+		if (s + 1 == block->nr_stretches)
+			return block->nr - at == (times ? times : 1);
+		at += times ? times : 1;
+	}
+	return false;
+}
+
+/* An event for each word of each entry. */
+static bool phrases_add_up(struct trace_block *block)
+{
+	uint32_t count[BLOCK_MAX_CODES] = {0};
+	size_t nr_words = block->nr_words, nr_events = 0;
+
+	if (block->nr_args || nr_words + block->nr_phrases > BLOCK_MAX_CODES ||
+	    !stretches_add_up(block))
+		return false;
+	count_tags(block->tags, block->nr, count);
+	for (size_t code = nr_words + block->nr_phrases; code < BLOCK_MAX_CODES; code++)
+		if (count[code])
+			return false;
+	for (size_t i = block->nr_phrases; i-- > 0;) {
+		count[block->phrase[i].prefix] += count[nr_words + i];
+		count[block->phrase[i].word] += count[nr_words + i];
+	}
+	for (size_t tag = 0; tag < nr_words; tag++) {
+		block->count[block->word[tag].kind] += count[tag];
+		nr_events += count[tag];
+	}
+	return nr_events == block->nr_events;
+}
+
+/* What stands behind the columns: numbers of times, then phrases. */
+static bool parse_times(struct xft_reader *r, size_t size)
+{
+	const struct digest_header *header = &r->digest_header;
+	struct digest_columns *d = r->digest;
+	size_t nr = header->nr_phrases ? header->nr_stretches : header->entries;
+	const uint8_t *raw = r->digest_payload.data + size;
+	struct column times;
+	bool good;
+
+	good = parse_column(raw, nr, &times) &&
+	       size + WHEN_FIXED_BYTES + nr * times.width + 2 * (size_t)header->nr_phrases ==
+		       header->payload_bytes &&
+	       xft_column_decode(&times, 0, nr, d->numbers);
+	for (size_t i = 0; i < nr && good; i++) {
+		d->times[i] = (uint32_t)d->numbers[i];
+		good = d->times[i] == d->numbers[i];
+	}
+	raw += WHEN_FIXED_BYTES + nr * times.width;
+	for (size_t i = 0; i < header->nr_phrases && good; i++)
+		d->block.phrase[i] = (struct block_phrase){raw[2 * i], raw[2 * i + 1]};
+	return good;
+}
+
 static int parse_digest(struct xft_reader *r, struct xfd_error *err)
 {
 	const struct digest_header *header = &r->digest_header;
 	size_t size = header->payload_bytes - WHEN_FIXED_BYTES;
 	struct digest_columns *d = r->digest;
-	struct column times;
-	bool good;
 	int ret;
 
 	if (!d)
@@ -570,6 +652,8 @@ static int parse_digest(struct xft_reader *r, struct xfd_error *err)
 	d->block = (struct trace_block){
 		.nr = header->entries,
 		.nr_events = header->nr_events,
+		.nr_phrases = header->nr_phrases,
+		.nr_stretches = header->nr_stretches,
 		.tags = d->tags,
 		.vcpus = r->info->nr_vcpus > 1 ? d->vcpus : NULL,
 		.args = d->args,
@@ -578,14 +662,8 @@ static int parse_digest(struct xft_reader *r, struct xfd_error *err)
 	ret = parse_columns(r, header->offset, r->digest_payload.data, &d->block, &size, err);
 	if (ret)
 		return ret;
-	good = parse_column(r->digest_payload.data + size, header->entries, &times) &&
-	       size + WHEN_FIXED_BYTES + times.nr * times.width == header->payload_bytes &&
-	       xft_column_decode(&times, 0, times.nr, d->numbers);
-	for (size_t i = 0; i < times.nr && good; i++) {
-		d->times[i] = (uint32_t)d->numbers[i];
-		good = d->times[i] == d->numbers[i];
-	}
-	if (!good || !digest_adds_up(&d->block))
+	if (!parse_times(r, size) ||
+	    !(header->nr_phrases ? phrases_add_up(&d->block) : runs_add_up(&d->block)))
 		return REFUSE_AT(r, err, header->offset, "digest that does not add up");
 	return 0;
 }
@@ -600,27 +678,39 @@ static bool same_words(const struct trace_block *a, const struct trace_block *b)
 	return same;
 }
 
+/* The digest that the block has, by the phrases of the one that came; NULL for none. */
+static const struct trace_block *make_digest(struct xft_reader *r)
+{
+	const struct trace_block *came = &r->digest->block;
+
+	return came->nr_phrases ? phrase_build(r->phrases, r->block, r->info->nr_vcpus,
+					       r->info->nr_pcpus, came->phrase, came->nr_phrases)
+				: digest_build(r->builder, r->block, r->info->nr_vcpus);
+}
+
 /* The digest must be the one that this block has. */
 static int check_digest(struct xft_reader *r, struct xfd_error *err)
 {
 	const struct trace_block *came, *wanted;
 	int ret = parse_digest(r, err);
+	size_t nr;
 
 	if (ret)
 		return ret;
-	if (!r->builder)
-		r->builder = digest_builder_new();
-	if (!r->builder)
+	r->builder = r->builder ? r->builder : digest_builder_new();
+	r->phrases = r->phrases ? r->phrases : phrase_builder_new();
+	if (!r->builder || !r->phrases)
 		return xft_no_memory(infile_name(r->in), err);
 	came = &r->digest->block;
-	wanted = digest_build(r->builder, r->block, r->info->nr_vcpus);
+	wanted = same_words(r->block, came) ? make_digest(r) : NULL;
+	nr = came->nr_phrases ? came->nr_stretches : came->nr;
 	if (!wanted || wanted->nr != came->nr || wanted->nr_args != came->nr_args ||
+	    (came->nr_phrases && wanted->nr_stretches != nr) ||
 	    wanted->nr_events != came->nr_events || wanted->guest_cycles != came->guest_cycles ||
-	    wanted->off_cycles != came->off_cycles || !same_words(wanted, came) ||
-	    memcmp(wanted->tags, came->tags, came->nr) ||
-	    (came->vcpus && memcmp(wanted->vcpus, came->vcpus, came->nr * sizeof(*came->vcpus))) ||
+	    wanted->off_cycles != came->off_cycles || memcmp(wanted->tags, came->tags, came->nr) ||
+	    (came->vcpus && memcmp(wanted->vcpus, came->vcpus, nr * sizeof(*came->vcpus))) ||
 	    memcmp(wanted->args, came->args, came->nr_args * sizeof(*came->args)) ||
-	    memcmp(wanted->times, came->times, came->nr * sizeof(*came->times)))
+	    memcmp(wanted->times, came->times, nr * sizeof(*came->times)))
 		return REFUSE_AT(r, err, r->digest_header.offset,
 				 "the digest does not agree with its block");
 	return 0;
