@@ -18,7 +18,10 @@ enum { EVENTS_A_TURN = 8 };
  * @before:  events of earlier blocks
  * @unflushed: events since counters were emptied
  * @class_*: what a class stands for
- * @lut:     class by tag of the current block
+ * @phrases: what classes of phrases stand for
+ * @longer:  by class and class of a word: the class of the phrase of both, 0 for none
+ * @lut:     class by tag of the current block, or by code
+ * @mixed:   a word of the current block has several classes
  * @codes:   the current block's tags, or its classes when a word has several
  * @arg_at:  by event of the current block: arguments before it; valid if @has_arg_at
  * @bursts:  the vCPUs of the current block take turns so rarely that a branch foresees it
@@ -35,8 +38,11 @@ struct automata {
 	uint32_t nr_classes;
 	uint32_t class_kind[CHAIN_CLASSES];
 	uint64_t class_arg[CHAIN_CLASSES];
+	struct chain_phrases phrases;
+	uint16_t longer[CHAIN_EDGES][CHAIN_CLASSES];
 	const struct trace_block *block;
-	uint32_t lut[BLOCK_MAX_WORDS];
+	uint32_t lut[BLOCK_MAX_CODES];
+	bool mixed;
 	const uint8_t *codes;
 	uint8_t classes[BLOCK_MAX_EVENTS];
 	uint32_t arg_at[BLOCK_MAX_EVENTS];
@@ -82,6 +88,45 @@ static void translate(struct automata *g, const bool *mixed)
 	g->codes = g->classes;
 }
 
+/* The class of two classes after each other; 0 when there is no room for it. */
+static uint32_t phrase_class(struct automata *g, uint32_t prefix, uint32_t word)
+{
+	struct chain_phrases *p = &g->phrases;
+
+	if (prefix == CHAIN_SLOW || word == CHAIN_SLOW)
+		return CHAIN_SLOW;
+	if (!g->longer[prefix][word] && p->nr < BLOCK_MAX_PHRASES) {
+		g->longer[prefix][word] = (uint16_t)(CHAIN_CLASSES + p->nr);
+		p->prefix[p->nr] = (uint16_t)prefix;
+		p->word[p->nr++] = (uint8_t)word;
+	}
+	return g->longer[prefix][word];
+}
+
+/* False when there was no room for some of them beside those of earlier blocks. */
+static bool class_phrases(struct automata *g)
+{
+	const struct trace_block *block = g->block;
+	uint32_t *lut = g->lut + block->nr_words;
+
+	for (size_t i = 0; i < block->nr_phrases; i++) {
+		lut[i] = phrase_class(g, g->lut[block->phrase[i].prefix],
+				      g->lut[block->phrase[i].word]);
+		if (!lut[i])
+			return false;
+	}
+	return true;
+}
+
+static void forget_phrases(struct automata *g)
+{
+	for (size_t i = 0; i < g->nr_chains; i++)
+		if (!g->chain[i]->by_model)
+			chain_forget_phrases(g->chain[i]);
+	memset(g->longer, 0, sizeof(g->longer));
+	g->phrases.nr = 0;
+}
+
 static void begin_block(struct automata *g, const struct trace_block *block)
 {
 	bool mixed[BLOCK_MAX_WORDS] = {false}, any = false;
@@ -101,7 +146,8 @@ static void begin_block(struct automata *g, const struct trace_block *block)
 		else if (low != class_find(g, word->kind, word->max))
 			any = mixed[t] = true;
 	}
-	if (any)
+	g->mixed = any;
+	if (any && !block->nr_phrases)
 		translate(g, mixed);
 }
 
@@ -147,7 +193,7 @@ static int add_chain(struct automata *g, const struct chain *old, uint32_t mask)
 	}
 	if (!nr)
 		return 0;
-	c = chain_new(runs, number, nr, g->max_states, &ret);
+	c = chain_new(runs, number, nr, &g->phrases, g->max_states, &ret);
 	/* Not even the states that they are in: one run at a time. */
 	for (size_t k = 0; ret == -ENOSPC && k < old->nr; k++)
 		if (mask >> k & 1) {
@@ -387,24 +433,39 @@ static void end_block(struct automata *g, const struct trace_block *block)
 		g->chain[i]->done = false;
 }
 
-/* For all chains that it is enough for; the others want the block. */
-static int walk_digest(struct automata *g, const struct trace_block *block)
+/* The current digest by one chain. */
+static bool digest(struct automata *g, struct chain *c)
 {
 	uint32_t same[NR_EVENT_KINDS] = {
 		[EVENT_wake] = class_find(g, EVENT_wake, EVENT_SAME_PCPU),
 		[EVENT_resume] = class_find(g, EVENT_resume, EVENT_SAME_PCPU),
 	};
+
+	if (c->by_model)
+		return false;
+	return g->block->nr_phrases ? chain_stretches(c, g->block, g->lut, same, &g->log)
+				    : chain_runs(c, g->block, g->classes, same, &g->log);
+}
+
+/* For all chains that it is enough for; the others want the block. */
+static int walk_digest(struct automata *g, const struct trace_block *block)
+{
 	bool all = true;
 
-	if (g->has_stopped) /* whose events are told apart one by one */
+	/* Events of the stopped are told apart one by one, and so are sleeps of some lengths. */
+	if (g->has_stopped || (g->mixed && block->nr_phrases))
 		return -EAGAIN;
-	g->log.mixed = g->codes == g->classes;
-	for (size_t i = 0; i < block->nr; i++)
+	if (block->nr_phrases && !class_phrases(g)) {
+		forget_phrases(g);
+		class_phrases(g);
+	}
+	g->log.mixed = g->mixed;
+	for (size_t i = 0; i < block->nr && !block->nr_phrases; i++)
 		g->classes[i] = (uint8_t)g->lut[g->codes[i]];
 	for (size_t i = 0; i < g->nr_chains; i++) {
 		struct chain *c = g->chain[i];
 
-		c->done = !c->by_model && chain_digest(c, block, g->classes, same, &g->log);
+		c->done = digest(g, c);
 		all = all && c->done;
 	}
 	return all ? 0 : -EAGAIN;

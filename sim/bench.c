@@ -13,8 +13,13 @@
 
 enum { MAX_REPEAT = 101, REFERENCE_EVENTS = 1 << 20 };
 
+/* @digest: of @block; NULL when the file has none */
+struct bench_block {
+	struct trace_block *block, *digest;
+};
+
 /*
- * @blocks: the trace as columns, each block with memory of its own
+ * @blocks: the trace as columns and digests, each with memory of its own
  * @options: NAIVE_POLICY first, then all other policies
  * @sink:    keeps sums from being optimised away
  */
@@ -24,7 +29,7 @@ struct bench {
 	struct trace_info info;
 	struct trace_event *events;
 	size_t nr_events;
-	struct trace_block **blocks;
+	struct bench_block *blocks;
 	size_t nr_blocks;
 	struct engine_options options[AUTOMATA_MAX_RUNS];
 	size_t nr_policies;
@@ -68,36 +73,66 @@ static uint64_t cpu_ns(void)
 
 /* ---- the trace in memory ---- */
 
+static void *copy_column(uint8_t **to, const void *from, size_t size)
+{
+	void *column = *to;
+
+	if (!from)
+		return NULL;
+	memcpy(column, from, size);
+	*to += size;
+	return column;
+}
+
+/* With its columns behind it, those of wide numbers first. */
 static struct trace_block *copy_block(const struct trace_block *from)
 {
-	size_t size = sizeof(*from) + from->nr * (1 + sizeof(uint16_t)) +
-		      (from->nr_args + 1) * sizeof(uint64_t);
-	struct trace_block *to = malloc(size);
-	uint64_t *args;
-	uint16_t *vcpus;
-	uint8_t *tags;
+	size_t nr = from->nr_phrases ? from->nr_stretches : from->nr;
+	size_t args = from->nr_args * sizeof(*from->args), times = nr * sizeof(*from->times),
+	       vcpus = nr * sizeof(*from->vcpus);
+	struct trace_block *to = malloc(sizeof(*from) + args + times + vcpus + from->nr);
+	uint8_t *at = (uint8_t *)(to + 1);
 
 	if (!to)
 		return NULL;
 	*to = *from;
-	args = (uint64_t *)(to + 1);
-	vcpus = (uint16_t *)(args + from->nr_args);
-	tags = (uint8_t *)(vcpus + (from->vcpus ? from->nr : 0));
-	memcpy(args, from->args, from->nr_args * sizeof(*args));
-	memcpy(tags, from->tags, from->nr);
-	if (from->vcpus)
-		memcpy(vcpus, from->vcpus, from->nr * sizeof(*vcpus));
-	to->args = args;
-	to->vcpus = from->vcpus ? vcpus : NULL;
-	to->tags = tags;
+	to->args = copy_column(&at, from->args, args);
+	to->times = copy_column(&at, from->times, times);
+	to->vcpus = copy_column(&at, from->vcpus, vcpus);
+	to->tags = copy_column(&at, from->tags, from->nr);
 	return to;
+}
+
+/* The block that the reader has given, or its digest; then both are copied, and its events. */
+static int keep_block(struct bench *b, struct trace_reader *reader, const struct trace_block *block,
+		      struct xfd_error *err)
+{
+	struct bench_block *to = &b->blocks[b->nr_blocks++];
+	const struct trace_event *events;
+	int ret = 0;
+
+	if (block->times) {
+		to->digest = copy_block(block);
+		if (!to->digest)
+			return no_memory(err);
+		ret = trace_reader_expand(reader, &block, err);
+	}
+	if (!ret)
+		ret = trace_reader_block_events(reader, &events, err);
+	if (ret)
+		return ret;
+	to->block = copy_block(block);
+	if (!to->block)
+		return no_memory(err);
+	memcpy(b->events + b->nr_events, events, block->nr * sizeof(*events));
+	b->nr_events += block->nr;
+	return 0;
 }
 
 /* The first @max events of the file, as records and as columns. */
 static int load(struct bench *b, size_t max, struct trace_reader *reader, struct xfd_error *err)
 {
 	size_t max_blocks = max / TRACE_BLOCK_EVENTS + 1;
-	const struct trace_event *events;
 	const struct trace_block *block;
 	bool full = false;
 	int ret;
@@ -108,22 +143,16 @@ static int load(struct bench *b, size_t max, struct trace_reader *reader, struct
 	if (!b->events || !b->blocks || !b->builder)
 		return no_memory(err);
 	block_builder_init(b->builder, b->info.tsc_khz);
-	while (!(ret = trace_reader_next_block(reader, &block, err)) && block) {
-		b->result->file_events += block->nr;
+	while (!(ret = trace_reader_next_digest(reader, &block, err)) && block) {
+		b->result->file_events += block->nr_events;
 		for (size_t kind = 0; kind < NR_EVENT_KINDS; kind++)
 			b->result->kind_count[kind] += block->count[kind];
 		/* The first blocks, without a gap. */
-		full |= b->nr_blocks == max_blocks || b->nr_events + block->nr > max;
-		if (full)
-			continue;
-		ret = trace_reader_block_events(reader, &events, err);
+		full |= b->nr_blocks == max_blocks || b->nr_events + block->nr_events > max;
+		if (!full)
+			ret = keep_block(b, reader, block, err);
 		if (ret)
 			return ret;
-		memcpy(b->events + b->nr_events, events, block->nr * sizeof(*events));
-		b->blocks[b->nr_blocks] = copy_block(block);
-		if (!b->blocks[b->nr_blocks++])
-			return no_memory(err);
-		b->nr_events += block->nr;
 	}
 	return ret;
 }
@@ -235,15 +264,44 @@ static int check_cycles(const struct bench *b, const struct ledger *ledger, stru
 	return -EPROTO;
 }
 
+/* A block as the file holds it: columns when there is no digest, or it is not enough. */
+static int replay_block(struct automata *automata, const struct bench_block *block,
+			struct automata_refusal *refusal)
+{
+	int ret = block->digest ? automata_block(automata, block->digest, refusal) : -EAGAIN;
+
+	return ret == -EAGAIN ? automata_block(automata, block->block, refusal) : ret;
+}
+
+static int replay_blocks(struct bench *b, struct automata *automata, bool records,
+			 struct xfd_error *err)
+{
+	struct automata_refusal refusal;
+	const struct trace_event *events = b->events;
+	int ret = 0;
+
+	for (size_t i = 0; i < b->nr_blocks && !ret; i++) {
+		size_t nr = b->blocks[i].block->nr;
+
+		if (records)
+			ret = automata_block(
+				automata,
+				block_build(b->builder, events, nr, b->info.nr_vcpus == 1),
+				&refusal);
+		else
+			ret = replay_block(automata, &b->blocks[i], &refusal);
+		events += nr;
+	}
+	return ret ? refuse(b, err) : 0;
+}
+
 static int measure_automaton(struct bench *b, size_t nr, bool records, uint64_t *ns,
 			     struct xfd_error *err)
 {
 	struct automaton_run runs[AUTOMATA_MAX_RUNS];
-	struct automata_refusal refusal;
 	struct automata *automata;
 	struct machines m;
 	uint64_t begin;
-	size_t at = 0;
 	int ret = machines_init(&m, b, nr, err);
 
 	if (ret)
@@ -252,16 +310,8 @@ static int measure_automaton(struct bench *b, size_t nr, bool records, uint64_t 
 	for (size_t k = 0; k < nr; k++)
 		runs[k] = (struct automaton_run){&m.machine[k], &m.ledger[k]};
 	automata = automata_new(runs, nr, AUTOMATON_MAX_STATES);
-	for (size_t i = 0; automata && i < b->nr_blocks && !ret; i++) {
-		const struct trace_block *block = b->blocks[i];
-
-		if (records)
-			block = block_build(b->builder, b->events + at, block->nr,
-					    b->info.nr_vcpus == 1);
-		at += block->nr;
-		if (automata_block(automata, block, &refusal))
-			ret = refuse(b, err);
-	}
+	if (automata)
+		ret = replay_blocks(b, automata, records, err);
 	if (automata && !ret)
 		automata_finish(automata);
 	*ns = cpu_ns() - begin;
@@ -317,7 +367,7 @@ static void measure_sums(struct bench *b, enum bench_row row, uint64_t *ns)
 		sum += b->events[i].delta_cycles + b->events[i].arg + b->events[i].vcpu +
 		       b->events[i].kind;
 	for (size_t i = 0; row == BENCH_sum_columns && i < b->nr_blocks; i++) {
-		const struct trace_block *block = b->blocks[i];
+		const struct trace_block *block = b->blocks[i].block;
 
 		for (size_t j = 0; j < block->nr; j++)
 			sum += block->tags[j];
@@ -432,8 +482,10 @@ int bench_trace(const char *path, size_t max_events, unsigned int repeat,
 			max_events);
 	if (!ret)
 		ret = measure_all(&b, repeat, err);
-	for (size_t i = 0; i < b.nr_blocks; i++)
-		free(b.blocks[i]);
+	for (size_t i = 0; i < b.nr_blocks; i++) {
+		free(b.blocks[i].digest);
+		free(b.blocks[i].block);
+	}
 	free(b.blocks);
 	free(b.events);
 	free(b.builder);

@@ -12,21 +12,6 @@ enum {
 	SOMEBODY = 1     /* any other vCPU, or pCPU */
 };
 
-/* What a row holds. MOVED: the pCPU is not the one where the vCPU was last. */
-enum part { WHOLE, VCPU_ALONE, PCPU_ALONE, MOVED };
-
-/* A row in one run. Zeroed before it is filled, so that padding compares equal. */
-struct chain_view {
-	struct vcpu vcpu;
-	struct pcpu pcpu;
-	enum part part;
-};
-
-static struct chain_view *views_of(const struct chain *c, uint32_t row)
-{
-	return &c->views[row / CHAIN_CLASSES * c->nr];
-}
-
 static size_t views_bytes(const struct chain *c)
 {
 	return c->nr * sizeof(struct chain_view);
@@ -39,7 +24,7 @@ static uint32_t *row_slot(const struct chain *c, const struct chain_view *views)
 	uint32_t mask = c->nr_slots - 1;
 	uint32_t i = (uint32_t)XXH3_64bits(views, views_bytes(c)) & mask;
 
-	while (c->slots[i] && memcmp(views_of(c, c->slots[i]), views, views_bytes(c)))
+	while (c->slots[i] && memcmp(chain_views(c, c->slots[i]), views, views_bytes(c)))
 		i = (i + 1) & mask;
 	return &c->slots[i];
 }
@@ -60,7 +45,8 @@ static bool grow_array(void *array, size_t old, size_t all, size_t size)
 static int grow(struct chain *c)
 {
 	uint32_t old = c->room, all = old ? 2 * old : FIRST_ROWS;
-	size_t old_edges = (size_t)old * CHAIN_CLASSES, edges = (size_t)all * CHAIN_CLASSES;
+	size_t old_edges = (size_t)old * CHAIN_EDGES, edges = (size_t)all * CHAIN_EDGES;
+	size_t old_paths = (size_t)old * CHAIN_CLASSES * c->nr;
 	uint32_t *slots = calloc(4 * (size_t)all, sizeof(*slots));
 
 	if (!slots)
@@ -70,17 +56,18 @@ static int grow(struct chain *c)
 	c->nr_slots = 4 * all;
 	if (!grow_array(&c->next, old_edges, edges, sizeof(*c->next)) ||
 	    !grow_array(&c->count, old_edges, edges, sizeof(*c->count)) ||
-	    !grow_array(&c->paths, old_edges * c->nr, edges * c->nr, sizeof(*c->paths)) ||
+	    !grow_array(&c->paths, old_paths, (size_t)all * CHAIN_CLASSES * c->nr,
+			sizeof(*c->paths)) ||
 	    !grow_array(&c->views, old * c->nr, all * c->nr, sizeof(*c->views)) ||
 	    !grow_array(&c->parts, old, all, sizeof(*c->parts)))
 		return -ENOMEM;
 	c->room = all;
 	for (uint32_t row = 1; row < c->rows; row++)
-		*row_slot(c, views_of(c, row * CHAIN_CLASSES)) = row * CHAIN_CLASSES;
+		*row_slot(c, chain_views(c, row * CHAIN_EDGES)) = row * CHAIN_EDGES;
 	return 0;
 }
 
-static int intern(struct chain *c, const struct chain_view *views, uint32_t *row)
+int chain_intern(struct chain *c, const struct chain_view *views, uint32_t *row)
 {
 	uint32_t *slot = row_slot(c, views);
 	int ret;
@@ -94,8 +81,8 @@ static int intern(struct chain *c, const struct chain_view *views, uint32_t *row
 	if (!*slot) {
 		if (c->rows > c->max_rows)
 			return -ENOSPC;
-		*slot = c->rows++ * CHAIN_CLASSES;
-		memcpy(views_of(c, *slot), views, views_bytes(c));
+		*slot = c->rows++ * CHAIN_EDGES;
+		memcpy(chain_views(c, *slot), views, views_bytes(c));
 	}
 	*row = *slot;
 	return 0;
@@ -109,23 +96,23 @@ static int take_apart(struct chain *c, uint32_t row, uint32_t parts[2])
 	struct chain_view views[2][AUTOMATA_MAX_RUNS];
 	int ret;
 
-	memcpy(parts, c->parts[row / CHAIN_CLASSES], sizeof(c->parts[0]));
+	memcpy(parts, c->parts[row / CHAIN_EDGES], sizeof(c->parts[0]));
 	if (parts[0])
 		return 0;
 	memset(views, 0, sizeof(views));
 	for (size_t k = 0; k < c->nr; k++) {
-		const struct chain_view *from = &views_of(c, row)[k];
+		const struct chain_view *from = &chain_views(c, row)[k];
 
 		memcpy(&views[0][k].vcpu, &from->vcpu, sizeof(from->vcpu));
 		memcpy(&views[1][k].pcpu, &from->pcpu, sizeof(from->pcpu));
 		views[0][k].part = VCPU_ALONE;
 		views[1][k].part = PCPU_ALONE;
 	}
-	ret = intern(c, views[0], &parts[0]);
+	ret = chain_intern(c, views[0], &parts[0]);
 	if (!ret)
-		ret = intern(c, views[1], &parts[1]);
+		ret = chain_intern(c, views[1], &parts[1]);
 	if (!ret)
-		memcpy(c->parts[row / CHAIN_CLASSES], parts, sizeof(c->parts[0]));
+		memcpy(c->parts[row / CHAIN_EDGES], parts, sizeof(c->parts[0]));
 	return ret;
 }
 
@@ -163,16 +150,16 @@ static int put_together(struct chain *c, uint32_t id, uint32_t pcpu, uint32_t *r
 		for (size_t k = 0; k < c->nr; k++) {
 			struct pcpu *p = &views[k].pcpu;
 
-			memcpy(&views[k].vcpu, &views_of(c, c->row[id])[k].vcpu,
+			memcpy(&views[k].vcpu, &chain_views(c, c->row[id])[k].vcpu,
 			       sizeof(struct vcpu));
-			memcpy(p, &views_of(c, c->parked[pcpu])[k].pcpu, sizeof(*p));
+			memcpy(p, &chain_views(c, c->parked[pcpu])[k].pcpu, sizeof(*p));
 			if (p->fpregs_owner == ME && !mine)
 				p->fpregs_owner = SOMEBODY;
 			if (p->vcpu == ME)
 				p->vcpu = SOMEBODY;
 			views[k].part = moved ? MOVED : WHOLE;
 		}
-		ret = intern(c, views, row);
+		ret = chain_intern(c, views, row);
 		if (ret)
 			return ret;
 		*merge = (struct chain_merge){key, *row};
@@ -219,17 +206,9 @@ static bool says_all(const struct chain_view *view)
 	return view->vcpu.last_cpu != SOMEBODY && view->pcpu.fpregs_owner != SOMEBODY;
 }
 
-/* What an event does in all runs. @lasting: an edge may remember it */
-struct outcome {
-	struct fpstate_allocator alloc[AUTOMATA_MAX_RUNS];
-	struct machine_result result[AUTOMATA_MAX_RUNS];
-	struct chain_view views[AUTOMATA_MAX_RUNS];
-	bool lasting;
-};
-
 /* One run after the other, the first refusal counts. */
-static int work_out_all(struct chain *c, uint32_t from, const struct trace_event *event,
-			struct outcome *o, size_t *failed, enum machine_status *status)
+int chain_work_out(struct chain *c, uint32_t from, const struct trace_event *event,
+		   struct chain_outcome *o, size_t *failed, enum machine_status *status)
 {
 	bool all = true;
 
@@ -239,8 +218,8 @@ static int work_out_all(struct chain *c, uint32_t from, const struct trace_event
 
 		o->alloc[k] = *before;
 		*failed = k;
-		*status = work_out(c, k, &views_of(c, from)[k], event, &o->alloc[k], &o->views[k],
-				   &o->result[k]);
+		*status = work_out(c, k, &chain_views(c, from)[k], event, &o->alloc[k],
+				   &o->views[k], &o->result[k]);
 		if (*status != MACHINE_OK)
 			return -EINVAL;
 		all = all && says_all(&o->views[k]);
@@ -250,11 +229,14 @@ static int work_out_all(struct chain *c, uint32_t from, const struct trace_event
 	return all ? 0 : -ENOSPC;
 }
 
-static void remember(struct chain *c, uint32_t edge, uint32_t to, const uint32_t *path)
+void chain_remember(struct chain *c, uint32_t from, uint32_t class, uint32_t to,
+		    const uint32_t *path)
 {
-	c->next[edge] = to;
+	uint32_t *paths = chain_paths(c, from, class);
+
+	c->next[from + class] = to;
 	for (size_t k = 0; k < c->nr; k++)
-		c->paths[(size_t)edge * c->nr + k] = path[k] + 1;
+		paths[k] = path[k] + 1;
 }
 
 /* All is done, or nothing. */
@@ -262,11 +244,11 @@ static int make_edge(struct chain *c, uint32_t from, const struct trace_event *e
 		     uint32_t class, uint32_t *to, size_t *failed, enum machine_status *status)
 {
 	uint32_t path[AUTOMATA_MAX_RUNS];
-	struct outcome o;
-	int ret = work_out_all(c, from, event, &o, failed, status);
+	struct chain_outcome o;
+	int ret = chain_work_out(c, from, event, &o, failed, status);
 
 	if (!ret)
-		ret = intern(c, o.views, to);
+		ret = chain_intern(c, o.views, to);
 	for (size_t k = 0; k < c->nr && !ret; k++)
 		ret = ledger_path(c->run[k].ledger, event->kind, &o.result[k], &path[k]);
 	if (ret)
@@ -276,35 +258,8 @@ static int make_edge(struct chain *c, uint32_t from, const struct trace_event *e
 		ledger_count(c->run[k].ledger, path[k], 1);
 	}
 	if (o.lasting && class != CHAIN_SLOW)
-		remember(c, from + class, *to, path);
+		chain_remember(c, from, class, *to, path);
 	return 0;
-}
-
-/*
- * Where an edge leads, without taking it. It is learnt if it can be remembered and all its paths
- * have been taken before, because ledgers list paths in the order of their first use, which a
- * digest does not know.
- */
-static uint32_t look(struct chain *c, uint32_t from, const struct block_word *word, uint32_t class,
-		     const struct chain_log *log)
-{
-	struct trace_event event = {.kind = word->kind, .arg = word->min};
-	uint32_t path[AUTOMATA_MAX_RUNS], to = c->next[from + class];
-	enum machine_status status;
-	struct outcome o;
-	size_t failed;
-
-	if (to != CHAIN_UNKNOWN || class == CHAIN_SLOW || (word->varies && log->mixed))
-		return to;
-	if (work_out_all(c, from, &event, &o, &failed, &status) || !o.lasting)
-		return CHAIN_UNKNOWN;
-	for (size_t k = 0; k < c->nr; k++)
-		if (!ledger_find_path(c->run[k].ledger, event.kind, &o.result[k], &path[k]))
-			return CHAIN_UNKNOWN;
-	if (intern(c, o.views, &to))
-		return CHAIN_UNKNOWN;
-	remember(c, from + class, to, path);
-	return to;
 }
 
 static int follow(struct chain *c, uint32_t from, const struct trace_event *event, uint32_t class,
@@ -319,14 +274,14 @@ static int follow(struct chain *c, uint32_t from, const struct trace_event *even
 
 bool chain_stopped(const struct chain *c, uint32_t id, size_t k)
 {
-	return views_of(c, c->row[id])[k].vcpu.state == VCPU_STOPPED;
+	return chain_views(c, c->row[id])[k].vcpu.state == VCPU_STOPPED;
 }
 
 /*
  * The row that an event starts from. For a vCPU that comes to a pCPU whose state is not in its
  * row, both are put together there.
  */
-static int find_start(struct chain *c, uint32_t id, uint32_t at, bool comes, uint32_t *row)
+int chain_find_start(struct chain *c, uint32_t id, uint32_t at, bool comes, uint32_t *row)
 {
 	int ret;
 
@@ -339,7 +294,7 @@ static int find_start(struct chain *c, uint32_t id, uint32_t at, bool comes, uin
 	return ret ? ret : put_together(c, id, at, row);
 }
 
-static void arrive(struct chain *c, uint32_t id, uint32_t at, bool comes, uint32_t row)
+void chain_arrive(struct chain *c, uint32_t id, uint32_t at, bool comes, uint32_t row)
 {
 	c->row[id] = row;
 	if (!comes)
@@ -349,22 +304,17 @@ static void arrive(struct chain *c, uint32_t id, uint32_t at, bool comes, uint32
 }
 
 /* Where a wake or resume goes. */
-static uint32_t target(const struct chain *c, uint32_t id, uint64_t arg)
+uint32_t chain_target(const struct chain *c, uint32_t id, uint64_t arg)
 {
-	if (arg == EVENT_SAME_PCPU || views_of(c, c->row[id])->vcpu.state == VCPU_POLLING)
+	if (arg == EVENT_SAME_PCPU || chain_views(c, c->row[id])->vcpu.state == VCPU_POLLING)
 		return c->where[id];
 	return (uint32_t)arg;
-}
-
-static bool is_coming(uint32_t kind)
-{
-	return kind == EVENT_wake || kind == EVENT_resume;
 }
 
 int chain_event(struct chain *c, const struct trace_event *event, uint32_t class, size_t *failed,
 		enum machine_status *status)
 {
-	bool comes = is_coming(event->kind);
+	bool comes = chain_is_coming(event->kind);
 	uint32_t id = event->vcpu, row, at;
 	int ret;
 
@@ -376,137 +326,15 @@ int chain_event(struct chain *c, const struct trace_event *event, uint32_t class
 	}
 	*failed = 0;
 	*status = MACHINE_NO_PCPU;
-	at = comes ? target(c, id, event->arg) : c->where[id];
+	at = comes ? chain_target(c, id, event->arg) : c->where[id];
 	if (at >= c->nr_pcpus)
 		return -EINVAL;
-	ret = find_start(c, id, at, comes, &row);
+	ret = chain_find_start(c, id, at, comes, &row);
 	if (!ret)
 		ret = follow(c, row, event, class, &row, failed, status);
 	if (!ret)
-		arrive(c, id, at, comes, row);
+		chain_arrive(c, id, at, comes, row);
 	return ret;
-}
-
-/* ---- digests ---- */
-
-/* Numbers that say where everybody is. */
-static size_t places(const struct chain *c)
-{
-	return 2 * (size_t)c->nr_vcpus + 3 * (size_t)c->nr_pcpus;
-}
-
-static void log_count(struct chain_log *log, uint32_t edge, uint32_t times)
-{
-	log->count[log->nr].edge = edge;
-	log->count[log->nr++].times = times;
-}
-
-static bool digest_event(struct chain *c, uint32_t id, const struct block_word *word,
-			 uint32_t class, struct chain_log *log)
-{
-	bool comes = is_coming(word->kind);
-	uint32_t at = comes ? target(c, id, word->min) : c->where[id], row, to;
-
-	if (at >= c->nr_pcpus || (comes && word->varies) || find_start(c, id, at, comes, &row))
-		return false;
-	to = look(c, row, word, class, log);
-	if (to == CHAIN_UNKNOWN)
-		return false;
-	log_count(log, row + class, 1);
-	arrive(c, id, at, comes, to);
-	return true;
-}
-
-/*
- * The words of one run. @tag: of each in @block
- */
-struct words {
-	const struct trace_block *block;
-	const uint8_t *tag;
-	const uint8_t *class;
-	const uint32_t *times;
-	size_t nr;
-};
-
-static uint32_t look_word(struct chain *c, uint32_t from, const struct words *run, size_t i,
-			  const struct chain_log *log)
-{
-	return look(c, from, &run->block->word[run->tag[i]], run->class[i], log);
-}
-
-/* Do the first @nr words, as far as they come again, stay at @to by the paths they had? */
-static bool run_stays(struct chain *c, uint32_t from, uint32_t to, const struct words *run,
-		      size_t nr, const struct chain_log *log)
-{
-	for (size_t i = 0; i < nr; i++)
-		if (run->times[i] > 1 && (look_word(c, to, run, i, log) != to ||
-					  memcmp(&c->paths[(from + run->class[i]) * c->nr],
-						 &c->paths[(to + run->class[i]) * c->nr],
-						 c->nr * sizeof(*c->paths)) != 0))
-			return false;
-	return true;
-}
-
-static bool digest_run(struct chain *c, uint32_t id, const struct words *run, struct chain_log *log)
-{
-	uint32_t row = c->row[id];
-
-	for (size_t i = 0; i < run->nr; i++) {
-		uint32_t to = look_word(c, row, run, i, log);
-
-		if (to == CHAIN_UNKNOWN || (to != row && !run_stays(c, row, to, run, i, log)))
-			return false;
-		log_count(log, row + run->class[i], 1);
-		row = to;
-		if (run->times[i] == 1)
-			continue;
-		if (look_word(c, row, run, i, log) != row)
-			return false;
-		log_count(log, row + run->class[i], run -> times[i] - 1);
-	}
-	c->row[id] = row;
-	return true;
-}
-
-bool chain_digest(struct chain *c, const struct trace_block *block, const uint8_t *class,
-		  const uint32_t same[NR_EVENT_KINDS], struct chain_log *log)
-{
-	bool known = true;
-
-	log->nr = 0;
-	memcpy(c->before, c->row, places(c) * sizeof(*c->row));
-	for (size_t i = 0, end; i < block->nr && known; i = end) {
-		uint32_t id = block->vcpus ? block->vcpus[i] : 0;
-		uint32_t edge = c->row[id] + class[i];
-
-		end = i + 1;
-		if (!block->times[i] && c->next[edge] != CHAIN_UNKNOWN) {
-			log_count(log, edge, 1);
-			c->row[id] = c->next[edge];
-		} else if (!block->times[i]) {
-			const struct block_word *word = &block->word[block->tags[i]];
-
-			known = digest_event(c, id, word,
-					     is_coming(word->kind) ? same[word->kind] : class[i],
-					     log);
-		} else {
-			while (end < block->nr && block->times[end] &&
-			       (!block->vcpus || block->vcpus[end] == id))
-				end++;
-			known = digest_run(c, id,
-					   &(struct words){block, block->tags + i, class + i,
-							   block->times + i, end - i},
-					   log);
-		}
-	}
-	if (!known) {
-		memcpy(c->row, c->before, places(c) * sizeof(*c->row));
-		return false;
-	}
-	for (size_t i = 0; i < log->nr; i++)
-		c->count[log->count[i].edge] += log->count[i].times;
-	c->whole += block->nr_events;
-	return true;
 }
 
 /* ---- from and to the machines ---- */
@@ -577,10 +405,11 @@ static int read_machines(struct chain *c)
 	for (uint32_t p = 0; p < c->nr_pcpus && !ret; p++) {
 		c->viewer[p] = m->pcpus[p].vcpu;
 		if (c->viewer[p] == VCPU_NONE)
-			ret = read_pcpu(c, p, views) ? intern(c, views, &c->parked[p]) : -ENOSPC;
+			ret = read_pcpu(c, p, views) ? chain_intern(c, views, &c->parked[p])
+						     : -ENOSPC;
 	}
 	for (uint32_t id = 0; id < c->nr_vcpus && !ret; id++)
-		ret = read_vcpu(c, id, views) ? intern(c, views, &c->row[id]) : -ENOSPC;
+		ret = read_vcpu(c, id, views) ? chain_intern(c, views, &c->row[id]) : -ENOSPC;
 	return ret;
 }
 
@@ -591,7 +420,7 @@ static void write_pcpu(const struct chain *c, uint32_t at, size_t k)
 	uint32_t row = viewed ? c->row[id] : c->parked[at];
 	struct pcpu *p = &c->run[k].machine->pcpus[at];
 
-	memcpy(p, &views_of(c, row)[k].pcpu, sizeof(*p));
+	memcpy(p, &chain_views(c, row)[k].pcpu, sizeof(*p));
 	p->fpregs_owner = p->fpregs_owner == ME ? id : p->fpregs_owner;
 	p->vcpu = p->vcpu == ME ? id : p->vcpu;
 }
@@ -602,7 +431,7 @@ void chain_write_back(const struct chain *c)
 		for (uint32_t id = 0; id < c->nr_vcpus; id++) {
 			struct vcpu *v = &c->run[k].machine->vcpus[id];
 
-			memcpy(v, &views_of(c, c->row[id])[k].vcpu, sizeof(*v));
+			memcpy(v, &chain_views(c, c->row[id])[k].vcpu, sizeof(*v));
 			v->id = id;
 			v->pcpu = c->where[id];
 			v->last_cpu = v->last_cpu ? v->last_cpu : v->pcpu;
@@ -612,15 +441,44 @@ void chain_write_back(const struct chain *c)
 	}
 }
 
+/* What phrases count, their prefixes and last words count: longest first, down to words. */
+static void count_words(struct chain *c, uint32_t row)
+{
+	const struct chain_phrases *phrases = c->phrases;
+
+	for (size_t i = phrases->nr; i-- > 0;) {
+		uint32_t *count = &c->count[row + CHAIN_CLASSES + i];
+		uint32_t prefix = phrases->prefix[i];
+
+		if (!*count)
+			continue;
+		c->count[row + prefix] += *count;
+		c->count[c->next[row + prefix] + phrases->word[i]] += *count;
+		*count = 0;
+	}
+}
+
 void chain_flush(struct chain *c)
 {
-	for (size_t e = 0; e < (size_t)c->rows * CHAIN_CLASSES; e++) {
-		const uint32_t *path = &c->paths[e * c->nr];
+	for (uint32_t row = 1; row < c->rows; row++)
+		count_words(c, row * CHAIN_EDGES);
+	for (uint32_t row = 1; row < c->rows; row++)
+		for (uint32_t class = 0; class < CHAIN_CLASSES; class ++) {
+			const uint32_t *path = chain_paths(c, row * CHAIN_EDGES, class);
+			uint32_t *count = &c->count[row * CHAIN_EDGES + class];
 
-		for (size_t k = 0; c->count[e] && path[k] && k < c->nr; k++)
-			ledger_count(c->run[k].ledger, path[k] - 1, c->count[e]);
-		c->count[e] = 0;
-	}
+			for (size_t k = 0; *count && path[k] && k < c->nr; k++)
+				ledger_count(c->run[k].ledger, path[k] - 1, *count);
+			*count = 0;
+		}
+}
+
+void chain_forget_phrases(struct chain *c)
+{
+	chain_flush(c);
+	for (uint32_t row = 0; row < c->rows; row++)
+		memset(&c->next[row * CHAIN_EDGES + CHAIN_CLASSES], 0,
+		       (CHAIN_EDGES - CHAIN_CLASSES) * sizeof(*c->next));
 }
 
 /* ---- how many states each run has ---- */
@@ -631,7 +489,7 @@ static uint32_t states_of(const struct chain *c, size_t k, uint64_t *hashes)
 
 	memset(hashes, 0, c->nr_slots * sizeof(*hashes));
 	for (uint32_t row = 1; row < c->rows; row++) {
-		const struct chain_view *view = &views_of(c, row * CHAIN_CLASSES)[k];
+		const struct chain_view *view = &chain_views(c, row * CHAIN_EDGES)[k];
 		uint64_t hash = XXH3_64bits(view, sizeof(*view)) | 1;
 		uint32_t i = (uint32_t)(hash >> 32) & mask;
 
@@ -664,7 +522,7 @@ size_t chain_widest(const struct chain *c)
 /* ---- life ---- */
 
 struct chain *chain_new(const struct automaton_run *runs, const size_t *number, size_t nr,
-			uint32_t max_rows, int *ret)
+			const struct chain_phrases *phrases, uint32_t max_rows, int *ret)
 {
 	struct chain *c = calloc(1, sizeof(*c));
 	const struct machine *m = runs[0].machine;
@@ -677,11 +535,12 @@ struct chain *chain_new(const struct automaton_run *runs, const size_t *number, 
 	c->nr = nr;
 	c->nr_vcpus = m->nr_vcpus;
 	c->nr_pcpus = m->nr_pcpus;
+	c->phrases = phrases;
 	c->max_rows = max_rows;
 	c->rows = 1;
 	c->merges = calloc(CHAIN_MERGES, sizeof(*c->merges));
-	c->row = calloc(places(c), sizeof(*c->row));
-	c->before = calloc(places(c), sizeof(*c->before));
+	c->row = calloc(chain_places(c), sizeof(*c->row));
+	c->before = calloc(chain_places(c), sizeof(*c->before));
 	c->stopped_at = malloc(c->nr_vcpus * sizeof(*c->stopped_at));
 	c->mini = (struct machine){
 		.pcpus = c->mini_pcpus, .vcpus = &c->mini_vcpu, .nr_pcpus = 2, .nr_vcpus = 1};
