@@ -9,7 +9,9 @@
 #ifndef SIM_WORKLOAD_H
 #define SIM_WORKLOAD_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "traces/error.h"
 #include "traces/gen.h"
@@ -22,6 +24,9 @@
  * @options: for gen_trace(), phases left out
  * @phases:  owned; their options are @options but for what varies
  * @nr_phases: entries of @phases
+ * @source:  the file, or the built-in name; owned
+ * @is_file: so that its numbers can be changed there
+ * @json:    what it says, owned
  */
 struct workload {
 	char *name;
@@ -30,6 +35,9 @@ struct workload {
 	struct gen_options options;
 	struct gen_phase *phases;
 	size_t nr_phases;
+	char *source;
+	bool is_file;
+	char *json;
 };
 
 /** workload_name_at() - The built-in ones. Return: a name, NULL past the last. */
@@ -45,6 +53,16 @@ const char *workload_name_at(size_t index);
  */
 int workload_load(const char *name_or_path, struct workload **workload, struct xfd_error *err)
 	__attribute__((warn_unused_result));
+
+/**
+ * workload_line() - Where a workload says a number.
+ * @workload: the workload
+ * @phase:    in which phase, from 1; 0 for outside of phases
+ * @key:      as it is written there
+ *
+ * Return: a line from 1; 0 when it does not say it.
+ */
+uint64_t workload_line(const struct workload *workload, size_t phase, const char *key);
 
 /** workload_free() - Free a workload; NULL is allowed. */
 void workload_free(struct workload *workload);

@@ -103,6 +103,26 @@ static void short_gaps_keep_their_mean(void **state)
 	}
 }
 
+/* From a hundredth of a cycle to a million years: u = 1/2 is exact, ln 2 times the mean. */
+static void gaps_are_right_whatever_their_mean(void **state)
+{
+	const uint64_t half = UINT64_C(1) << GEN_UNIT_BITS;
+
+	(void)state;
+	for (uint64_t cycles = 1; cycles < UINT64_C(1) << 57; cycles *= 5) {
+		for (uint64_t rate = 1; rate < UINT64_C(1) << 56; rate *= 9) {
+			struct gen_mean mean = gen_mean(cycles, rate);
+			double wanted = (double)cycles / (double)rate * M_LN2, came;
+			uint64_t fraction = 0, gap = gen_gap(half, &mean, &fraction);
+
+			came = (double)gap + (double)fraction / 18446744073709551616.0;
+			/* ln 2 is cut off at 2^-32; 2^-49 of a cycle are lost when it is short. */
+			assert_true(fabs(came - wanted) < wanted * 4e-10 + 2e-15);
+			assert_true(mean.shift <= GEN_MAX_SHIFT);
+		}
+	}
+}
+
 static void choices_come_by_their_weight(void **state)
 {
 	uint64_t weight[GEN_MAX_CHOICES] = {0, 1, 1000000, 3, 500000, 0, 250000, 7}, total = 0;
@@ -721,27 +741,35 @@ static void what_cannot_be_is_refused_with_a_reason(void **state)
 {
 #define BASE .vcpus = 1, .pcpus = 1, .tasks = 1, .tsc_khz = 1000
 	static const struct bad_options bad[] = {
-		{{BASE}, "either a duration (--duration-ms) or a number"},
+		{{BASE}, "events: wanted a number of events or a duration, both are 0"},
 		{{BASE, .duration_ms = 1, .events = 1},
-		 "either a duration (--duration-ms) or a number"},
-		{{.vcpus = 2, .pcpus = 1, .tasks = 1, .tsc_khz = 1000, .events = 1}, "time slice"},
-		{{.vcpus = 0, .pcpus = 1, .tasks = 1, .tsc_khz = 1000, .events = 1}, "vcpus"},
-		{{.vcpus = 1, .pcpus = 4097, .tasks = 1, .tsc_khz = 1000, .events = 1}, "pcpus"},
-		{{.vcpus = 1, .pcpus = 1, .tasks = 0, .tsc_khz = 1000, .events = 1}, "tasks"},
+		 "events: wanted a number of events or a duration, not both"},
+		{{.vcpus = 2, .pcpus = 1, .tasks = 1, .tsc_khz = 1000, .events = 1},
+		 "slice_us: wanted at least 1"},
+		{{.vcpus = 0, .pcpus = 1, .tasks = 1, .tsc_khz = 1000, .events = 1},
+		 "vcpus: wanted 1 to 4096, this is 0"},
+		{{.vcpus = 1, .pcpus = 4097, .tasks = 1, .tsc_khz = 1000, .events = 1},
+		 "pcpus: wanted 1 to 4096, this is 4097"},
+		{{.vcpus = 1, .pcpus = 1, .tasks = 0, .tsc_khz = 1000, .events = 1},
+		 "tasks: wanted 1 to"},
 		{{.vcpus = 4096, .pcpus = 4096, .tasks = 2000, .tsc_khz = 1000, .events = 1},
-		 "tasks of all vCPUs"},
-		{{.vcpus = 1, .pcpus = 1, .tasks = 1, .tsc_khz = 0, .events = 1}, "TSC"},
-		{{BASE, .events = 1, .preempt_hz = 1}, "class"},
-		{{BASE, .events = 1, .amx_share_ppm = 1000001}, "AMX share"},
-		{{BASE, .events = 1, .switch_hz = 100001}, "one event in ten cycles"},
-		{{BASE, .events = 10}, "only 2 happen"},
-		{{BASE, .events = UINT64_MAX}, "events"},
+		 "tasks: wanted at most 4194304 of all vCPUs together"},
+		{{.vcpus = 1, .pcpus = 1, .tasks = 1, .tsc_khz = 0, .events = 1},
+		 "tsc_khz: wanted 1"},
+		{{BASE, .events = 1, .preempt_hz = 1},
+		 "preempt_hz: wanted 0, or a weight for class"},
+		{{BASE, .events = 1, .amx_share_ppm = 1000001},
+		 "amx_share_ppm: wanted 0 to 1000000"},
+		{{BASE, .events = 1, .switch_hz = 100001},
+		 "switch_hz: wanted at most 100000 of all rates"},
+		{{BASE, .events = 10}, "events: wanted 10; only 2 happen"},
+		{{BASE, .events = UINT64_MAX}, "events: wanted 0 to 9223372036854775807"},
 		{{.vcpus = 4096,
 		  .pcpus = 4096,
 		  .tasks = 1,
 		  .tsc_khz = 100000000,
 		  .duration_ms = GEN_MAX_DURATION_MS},
-		 "2^62"},
+		 "duration_ms: wanted less than 2^62"},
 	};
 #undef BASE
 	struct gen_report report;
@@ -791,6 +819,7 @@ int main(void)
 		cmocka_unit_test(random_numbers_are_splitmix64_by_position),
 		cmocka_unit_test(logarithms_are_right_to_three_millionths),
 		cmocka_unit_test(short_gaps_keep_their_mean),
+		cmocka_unit_test(gaps_are_right_whatever_their_mean),
 		cmocka_unit_test(choices_come_by_their_weight),
 		cmocka_unit_test(exponential_lengths_have_their_mean_and_bounds),
 		cmocka_unit_test(the_same_options_make_the_same_bytes),

@@ -107,27 +107,36 @@ static void what_nobody_knows_is_refused(void **state)
 	static const struct {
 		const char *text;
 		const char *wanted;
+		uint64_t line;
 	} rows[] = {
-		{"{", "no JSON"},
-		{"[]", "a workload wants a JSON object"},
-		{"{\"name\":\"n\"}", "summary is missing"},
-		{"{\"name\":\"n\",\"summary\":\"s\"}", "basis, where the numbers come from"},
-		{"{\"switch_hzz\":1}", "did you mean 'switch_hz'?"},
-		{"{\"switch_hz\":-1}", "switch_hz wants a whole number, not negative"},
-		{"{\"switch_hz\":1.5}", "switch_hz wants a whole number"},
-		{"{\"switch_hz\":4294967296}", "switch_hz: 4294967296 is too large"},
-		{"{\"name\":\"\"}", "name wants a text"},
+		{"{", "no JSON", 1},
+		{"[]", "a workload wants a JSON object", 0},
+		{"{\"name\":\"n\"}", "summary is missing", 0},
+		{"{\"name\":\"n\",\"summary\":\"s\"}", "basis, where the numbers come from", 0},
+		{"{\"switch_hzz\":1}", "did you mean 'switch_hz'?", 1},
+		{"{\"switch_hz\":-1}", "switch_hz wants a whole number, not negative", 1},
+		{"{\"switch_hz\":1.5}", "switch_hz wants a whole number", 1},
+		{"{\"switch_hz\":4294967296}", "switch_hz: 4294967296 is too large", 1},
+		{"{\"name\":\"\"}", "name wants a text", 1},
+		{"{\n\"seed\":1,\n\n \"hz\" : -1}", "hz wants a whole number", 4},
+		{"{\n\"seed\":9223372036854775808}",
+		 "wanted numbers up to 2^63 - 1: too big integer", 2},
+		{"{\"summary\":\"\\\"hz\\\": \\\\\",\n\"basis\":\"hz\",\n\"hz\":-1}",
+		 "hz wants a whole number", 3},
+		{"{\"name\":\"n\",\"summary\":\"s\",\"basis\":\"b\",\n\"irq_hz\":1,\"phases\":[\n"
+		 "{\"ms\":1,\n\"irq_hz\":2},\n{\"ms\":1,\n\"irq_hz\":-7}]}",
+		 "phase 2: irq_hz wants", 6},
 		{"{\"name\":\"n\",\"summary\":\"s\",\"basis\":\"b\",\"phases\":[]}",
-		 "phases wants an array of 1 to 64"},
+		 "phases wants an array of 1 to 64", 1},
 		{"{\"name\":\"n\",\"summary\":\"s\",\"basis\":\"b\",\"phases\":[{}]}",
-		 "phase 1: a phase wants its length"},
+		 "phase 1: a phase wants its length", 0},
 		{"{\"name\":\"n\",\"summary\":\"s\",\"basis\":\"b\",\"phases\":[{\"ms\":1,"
 		 "\"vcpus\":2}]}",
-		 "phase 1: vcpus cannot change from phase to phase"},
+		 "phase 1: vcpus cannot change from phase to phase", 1},
 		{"{\"name\":\"n\",\"summary\":\"s\",\"basis\":\"b\",\"phases\":[{\"ms\":1},{\"ms\":"
 		 "1,"
 		 "\"irq_hz\":-7}]}",
-		 "phase 2: irq_hz wants a whole number, not negative"},
+		 "phase 2: irq_hz wants a whole number, not negative", 1},
 	};
 	struct xfd_error err = {0};
 	struct workload *w;
@@ -136,6 +145,7 @@ static void what_nobody_knows_is_refused(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		assert_true(load(rows[i].text, &w, &err) < 0);
 		assert_error(&err, XFD_ERROR_INPUT, rows[i].wanted);
+		assert_int_equal(err.line, rows[i].line);
 		assert_null(w);
 	}
 	err = (struct xfd_error){0};

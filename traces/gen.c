@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,78 +46,154 @@ void gen_options_init(struct gen_options *options)
 	};
 }
 
-static int check_range(const char *name, uint64_t value, uint64_t min, uint64_t max,
-		       struct xfd_error *err)
+/* Of each vCPU, so that all of them together stay below 2^62. */
+static uint64_t most_cycles(const struct gen_options *o)
+{
+	uint64_t most = (UINT64_C(1) << 62) / (o->vcpus ? o->vcpus : 1);
+
+	return most < UINT64_C(1) << 60 ? most : UINT64_C(1) << 60;
+}
+
+__attribute__((format(printf, 3, 4))) static bool blame(struct gen_fault *fault, const char *field,
+							const char *fmt, ...)
+{
+	va_list args;
+
+	fault->field = field;
+	va_start(args, fmt);
+	vsnprintf(fault->text, sizeof(fault->text), fmt, args);
+	va_end(args);
+	return false;
+}
+
+static bool in_range(const char *field, uint64_t value, uint64_t min, uint64_t max,
+		     struct gen_fault *fault)
 {
 	if (value >= min && value <= max)
-		return 0;
-	return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1,
-			     "%s: wanted %" PRIu64 " to %" PRIu64 ", this is %" PRIu64, name, min,
-			     max, value);
+		return true;
+	return blame(fault, field, "wanted %" PRIu64 " to %" PRIu64 ", this is %" PRIu64, min, max,
+		     value);
 }
 
-static int check_ranges(const struct gen_options *o, struct xfd_error *err)
+static bool are_in_range(const struct gen_options *o, struct gen_fault *fault)
 {
+#define ROW(field, min, max)                                                                       \
+	{                                                                                          \
+#field, o->field, min, max                                                         \
+	}
 	const struct {
-		const char *name;
+		const char *field;
 		uint64_t value, min, max;
 	} rows[] = {
-		{"vcpus", o->vcpus, 1, TRACE_MAX_VCPUS},
-		{"pcpus", o->pcpus, 1, TRACE_MAX_PCPUS},
-		{"tasks a vCPU", o->tasks, 1, GEN_MAX_TASKS},
-		{"AMX share in ppm", o->amx_share_ppm, 0, PPM},
-		{"idle ppm", o->idle_ppm, 0, PPM},
-		{"migration ppm", o->migrate_ppm, 0, PPM},
-		{"switches a second", o->switch_hz, 0, GEN_MAX_HZ},
-		{"slow exits a second", o->slow_hz, 0, GEN_MAX_HZ},
-		{"host interrupts a second", o->irq_hz, 0, GEN_MAX_HZ},
-		{"fastpath exits a second", o->fastpath_hz, 0, GEN_MAX_HZ},
-		{"userspace exits a second", o->userspace_hz, 0, GEN_MAX_HZ},
-		{"new tasks a second", o->spawn_hz, 0, GEN_MAX_HZ},
-		{"reads of XFD a second", o->rdxfd_hz, 0, GEN_MAX_HZ},
-		{"TS faults a second", o->tsfault_hz, 0, GEN_MAX_HZ},
-		{"preemptions a second", o->preempt_hz, 0, GEN_MAX_HZ},
-		{"weight of class N", o->preempt_n, 0, PPM},
-		{"weight of class A", o->preempt_a, 0, PPM},
-		{"weight of class K", o->preempt_k, 0, PPM},
-		{"mean sleep in us", o->idle_us, 0, GEN_MAX_US},
-		{"mean absence in us", o->preempt_us, 0, GEN_MAX_US},
-		{"time slice in us", o->slice_us, 0, GEN_MAX_US},
-		{"events", o->events, 0, INT64_MAX},
-		{"duration in ms", o->duration_ms, 0, GEN_MAX_DURATION_MS},
-		{"TSC in kHz", o->tsc_khz, 1, 100000000},
-		{"ticks a second", o->hz, 0, IMPORT_MAX_HZ},
-		{"tasks of all vCPUs", (uint64_t)o->tasks * o->vcpus, 1, GEN_MAX_TASKS},
-		{"threads", o->threads, 0, POOL_MAX_THREADS},
+		ROW(vcpus, 1, TRACE_MAX_VCPUS),
+		ROW(pcpus, 1, TRACE_MAX_PCPUS),
+		ROW(tasks, 1, GEN_MAX_TASKS),
+		ROW(amx_share_ppm, 0, PPM),
+		ROW(idle_ppm, 0, PPM),
+		ROW(migrate_ppm, 0, PPM),
+		ROW(switch_hz, 0, GEN_MAX_HZ),
+		ROW(slow_hz, 0, GEN_MAX_HZ),
+		ROW(irq_hz, 0, GEN_MAX_HZ),
+		ROW(fastpath_hz, 0, GEN_MAX_HZ),
+		ROW(userspace_hz, 0, GEN_MAX_HZ),
+		ROW(spawn_hz, 0, GEN_MAX_HZ),
+		ROW(rdxfd_hz, 0, GEN_MAX_HZ),
+		ROW(tsfault_hz, 0, GEN_MAX_HZ),
+		ROW(preempt_hz, 0, GEN_MAX_HZ),
+		ROW(preempt_n, 0, PPM),
+		ROW(preempt_a, 0, PPM),
+		ROW(preempt_k, 0, PPM),
+		ROW(idle_us, 0, GEN_MAX_US),
+		ROW(preempt_us, 0, GEN_MAX_US),
+		ROW(slice_us, 0, GEN_MAX_US),
+		ROW(events, 0, INT64_MAX),
+		ROW(duration_ms, 0, GEN_MAX_DURATION_MS),
+		ROW(tsc_khz, 1, 100000000),
+		ROW(hz, 0, IMPORT_MAX_HZ),
+		ROW(threads, 0, POOL_MAX_THREADS),
 	};
-	int ret = 0;
+#undef ROW
+	bool fine = true;
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && !ret; i++)
-		ret = check_range(rows[i].name, rows[i].value, rows[i].min, rows[i].max, err);
-	return ret;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && fine; i++)
+		fine = in_range(rows[i].field, rows[i].value, rows[i].min, rows[i].max, fault);
+	return fine;
 }
 
-static int check_options(const struct gen_options *o, struct xfd_error *err)
+/* At most one event in ten cycles of a vCPU; the greatest rate is to blame. */
+static bool rates_fit(const struct gen_options *o, struct gen_fault *fault)
 {
-	uint64_t total_hz = (uint64_t)o->switch_hz + o->slow_hz + o->irq_hz + o->fastpath_hz +
-			    o->userspace_hz + o->spawn_hz + o->rdxfd_hz + o->tsfault_hz +
-			    o->preempt_hz;
-	const char *why = NULL;
-	int ret = check_ranges(o, err);
+	const struct {
+		const char *field;
+		uint64_t hz;
+	} rates[] = {
+		{"switch_hz", o->switch_hz},   {"slow_hz", o->slow_hz},
+		{"irq_hz", o->irq_hz},         {"fastpath_hz", o->fastpath_hz},
+		{"spawn_hz", o->spawn_hz},     {"userspace_hz", o->userspace_hz},
+		{"rdxfd_hz", o->rdxfd_hz},     {"tsfault_hz", o->tsfault_hz},
+		{"preempt_hz", o->preempt_hz},
+	};
+	uint64_t most = o->tsc_khz * 100, total = 0;
+	size_t top = 0;
 
-	if (ret)
-		return ret;
-	if (!o->duration_ms == !o->events)
-		why = "wanted either a duration (--duration-ms) or a number of events (--events)";
-	else if (o->vcpus > o->pcpus && !o->slice_us)
-		why = "more vCPUs than pCPUs need a time slice, or those that wait never run";
-	else if (o->preempt_hz && !o->preempt_n && !o->preempt_a && !o->preempt_k)
-		why = "preemptions need a class N, A or K with a weight";
-	else if (total_hz > o->tsc_khz * 100 || o->hz > o->tsc_khz * 100)
-		why = "more than one event in ten cycles: lower the rates or raise the TSC's";
-	if (why)
-		return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1, "%s", why);
-	return 0;
+	for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		total += rates[i].hz;
+		top = rates[i].hz > rates[top].hz ? i : top;
+	}
+	if (total > most)
+		return blame(fault, rates[top].field,
+			     "wanted at most %" PRIu64 " of all rates together, one event in ten "
+			     "cycles; they are %" PRIu64,
+			     most, total);
+	if (o->hz > most)
+		return blame(fault, "hz",
+			     "wanted at most %" PRIu64 ", one tick in ten cycles, this is %" PRIu32,
+			     most, o->hz);
+	return true;
+}
+
+static bool are_fine(const struct gen_options *o, struct gen_fault *fault)
+{
+	if (!are_in_range(o, fault))
+		return false;
+	if (o->duration_ms && o->events)
+		return blame(fault, "events", "wanted a number of events or a duration, not both");
+	if (!o->duration_ms && !o->events)
+		return blame(fault, "events",
+			     "wanted a number of events or a duration, both are 0");
+	if ((uint64_t)o->tasks * o->vcpus > GEN_MAX_TASKS)
+		return blame(fault, "tasks",
+			     "wanted at most %d of all vCPUs together, %" PRIu64 " are too many",
+			     GEN_MAX_TASKS, (uint64_t)o->tasks * o->vcpus);
+	if (o->vcpus > o->pcpus && !o->slice_us)
+		return blame(fault, "slice_us",
+			     "wanted at least 1: there are more vCPUs than pCPUs, and those that "
+			     "wait would never run");
+	if (o->preempt_hz && !o->preempt_n && !o->preempt_a && !o->preempt_k)
+		return blame(fault, "preempt_hz",
+			     "wanted 0, or a weight for class N, A or K; all are 0");
+	/* No delta above 2^60 and no sum above 2^62, whatever the rates. */
+	if (o->duration_ms > most_cycles(o) / o->tsc_khz)
+		return blame(fault, "duration_ms",
+			     "wanted less than 2^62 cycles of all vCPUs together");
+	return rates_fit(o, fault);
+}
+
+/* Every phase, and the whole. */
+bool gen_options_fine(const struct gen_options *options, struct gen_fault *fault)
+{
+	bool fine;
+
+	*fault = (struct gen_fault){0};
+	fine = are_fine(options, fault);
+	for (size_t i = 0; i < options->nr_phases && fine; i++) {
+		const struct gen_phase *phase = &options->phases[i];
+
+		fault->phase = i + 1;
+		fine = in_range("ms", phase->ms, 1, GEN_MAX_DURATION_MS, fault) &&
+		       are_fine(&phase->options, fault);
+	}
+	return fine;
 }
 
 static json_t *numbers_json(const struct gen_options *o, bool only_varying)
@@ -160,24 +237,25 @@ static char *make_provenance(const struct gen_options *o)
 	return text;
 }
 
-/* Every phase, and the whole. */
 static int check_all(const struct gen_options *options, struct xfd_error *err)
 {
-	int ret = check_options(options, err);
+	struct gen_fault fault;
 
-	for (size_t i = 0; i < options->nr_phases && !ret; i++) {
-		const struct gen_phase *phase = &options->phases[i];
-
-		ret = check_range("ms of a phase", phase->ms, 1, GEN_MAX_DURATION_MS, err);
-		if (!ret)
-			ret = check_options(&phase->options, err);
-	}
-	if (ret || options->parts < 2)
-		return ret;
+	if (!gen_options_fine(options, &fault) && fault.phase)
+		return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1, "phase %zu: %s: %s",
+				     fault.phase, fault.field, fault.text);
+	if (fault.field)
+		return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1, "%s: %s", fault.field,
+				     fault.text);
+	if (options->parts < 2)
+		return 0;
 	if (options->events)
 		return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1,
 				     "a part is one of a duration, not of a number of events");
-	return check_range("part", options->part, 1, options->parts, err);
+	if (options->part < 1 || options->part > options->parts)
+		return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1,
+				     "part %" PRIu32 " of %" PRIu32, options->part, options->parts);
+	return 0;
 }
 
 /* An epoch under way. */
@@ -273,7 +351,7 @@ static int run(struct gen *gen, const struct import_progress *progress, struct x
 			pool_wait(gen->pool, &gen->slots[gen->next % gen->nr_slots].job);
 	if (!ret && all && events_left(gen))
 		return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1,
-				     "wanted %" PRIu64 " events; only %" PRIu64
+				     "events: wanted %" PRIu64 "; only %" PRIu64
 				     " happen within 2^60 cycles: raise the rates",
 				     all, gen->report->events);
 	return ret;
@@ -350,19 +428,13 @@ int gen_trace(const struct gen_options *options, const char *out_path, struct ge
 	      const struct import_progress *progress, struct xfd_error *err)
 {
 	struct gen gen = {.options = options, .report = report};
-	uint64_t most = (UINT64_C(1) << 62) / (options->vcpus ? options->vcpus : 1), end;
+	uint64_t end;
 	int ret = check_all(options, err);
 
 	memset(report, 0, sizeof(*report));
 	if (ret)
 		return ret;
-	/* No delta above 2^60 and no sum above 2^63, whatever the rates. */
-	if (most > UINT64_C(1) << 60)
-		most = UINT64_C(1) << 60;
-	end = options->duration_ms ? options->duration_ms * options->tsc_khz : most;
-	if (end > most)
-		return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1,
-				     "wanted less than 2^62 cycles of all vCPUs together");
+	end = options->duration_ms ? options->duration_ms * options->tsc_khz : most_cycles(options);
 	ret = gen_plan_init(&gen.plan, options, end) ? choose_epochs(&gen, err) : no_memory(err);
 	if (!ret)
 		ret = start(&gen, err);

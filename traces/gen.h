@@ -33,6 +33,7 @@
 #ifndef TRACES_GEN_H
 #define TRACES_GEN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -149,8 +150,23 @@ struct gen_report {
 void gen_options_init(struct gen_options *options);
 
 /**
+ * struct gen_fault - What is wrong with options.
+ * @field: whose fault it is, as gen_option_list.h names it; "ms" is the length of a phase
+ * @phase: in which phase, from 1; 0 for the trace's own numbers
+ * @text:  what was wanted and what came, without the field
+ */
+struct gen_fault {
+	const char *field;
+	size_t phase;
+	char text[160];
+};
+
+/** gen_options_fine() - Can there be such a guest? Return: false when @fault was filled. */
+bool gen_options_fine(const struct gen_options *options, struct gen_fault *fault);
+
+/**
  * gen_trace() - Make a synthetic trace.
- * @options:  checked; what cannot be is a usage error that says why
+ * @options:  checked; what cannot be is a usage error that names the field and says why
  * @out_path: see trace_writer_open()
  * @report:   filled on success
  * @progress: NULL for nobody; the phase is "generating"

@@ -39,6 +39,7 @@ struct args {
 	uint32_t threads;
 	const char *output;
 	struct workload *workload;
+	bool given[NR_NUMBERS]; /* on the command line */
 	bool list;
 	bool has_number;
 	bool has_duration;
@@ -111,7 +112,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 		option_name(n, name + 2);
 		memcpy(name, "--", 2);
-		args->has_number = true;
+		args->has_number = args->given[n - numbers] = true;
 		value = cli_number(state, name, arg, 0, n->wide ? UINT64_MAX : UINT32_MAX);
 		set(&args->options, n, value);
 		for (size_t i = 0; args->workload && i < args->workload->nr_phases; i++)
@@ -264,14 +265,45 @@ static int list(void)
 	return cli_output_close(&out, NULL, XFDSIM_OK);
 }
 
+/* Who said it: an option, a line of a workload's file, or the defaults, which options change. */
+static int fail_for(const struct args *args, const struct gen_fault *fault)
+{
+	const struct workload *w = args->workload;
+	struct xfd_error err = {0};
+	char name[NAME_LEN] = "";
+	bool given = false;
+	uint64_t line;
+
+	for (size_t i = 0; i < NR_NUMBERS; i++) {
+		if (strcmp(numbers[i].field, fault->field))
+			continue;
+		option_name(&numbers[i], name);
+		given = args->given[i];
+	}
+	/* What a phase does not say itself the workload says for all of them. */
+	line = w && w->is_file && !given ? workload_line(w, fault->phase, fault->field) : 0;
+	if (!line && w && w->is_file && !given)
+		line = workload_line(w, 0, fault->field);
+	if (line)
+		xfd_error_set(&err, XFD_ERROR_INPUT, w->source, line, -1, "%s: %s", fault->field,
+			      fault->text);
+	else
+		xfd_error_set(&err, XFD_ERROR_USAGE, NULL, 0, -1, "%s%s: %s", *name ? "--" : "",
+			      *name ? name : fault->field, fault->text);
+	return cli_fail(&err);
+}
+
 static int generate(const struct args *args)
 {
 	const struct import_progress progress = {.report = report_progress};
 	struct gen_report report = {0};
 	struct xfd_error err = {0};
+	struct gen_fault fault;
 	struct cli_output out;
 	int status;
 
+	if (!gen_options_fine(&args->options, &fault))
+		return fail_for(args, &fault);
 	if (gen_trace(&args->options, args->output, &report, &progress, &err))
 		return cli_fail(&err);
 	if (!strcmp(args->output, "-"))
