@@ -70,7 +70,7 @@ static double bytes_per_event(const struct bench_result *r)
 static void print_json(struct cli_output *out, const struct args *args,
 		       const struct bench_result *r)
 {
-	json_t *rows = json_array();
+	json_t *rows = json_array(), *kinds = json_object();
 
 	for (int row = 0; row < NR_BENCH_ROWS; row++)
 		json_array_append_new(
@@ -81,18 +81,21 @@ static void print_json(struct cli_output *out, const struct args *args,
 					cli_uint(r->events[row]), "median_ns", cli_uint(r->ns[row]),
 					"events_per_second", 1e9 / ns_per_event(r, row),
 					"policy_events_against_naive", speedup(r, row)));
+	for (int kind = 0; kind < NR_EVENT_KINDS; kind++)
+		json_object_set_new(kinds, event_name((enum event_kind)kind),
+				    cli_uint(r->kind_count[kind]));
 	cli_output_json(out,
-			json_pack("{ss ss si so so sf so so so so so}", "version", XFDSIM_VERSION,
-				  "trace", args->trace, "repeat", (int)args->repeat,
+			json_pack("{ss ss si so so sf so so so so so so}", "version",
+				  XFDSIM_VERSION, "trace", args->trace, "repeat", (int)args->repeat,
 				  "events_in_memory", cli_uint(r->trace_events), "file_bytes",
 				  cli_uint(r->file_bytes), "bytes_per_event", bytes_per_event(r),
 				  "states", cli_uint(r->states), "automata", cli_uint(r->apart),
 				  "digested_events", cli_uint(r->digested), "cycles",
-				  cli_uint(r->cycles), "rows", rows));
+				  cli_uint(r->cycles), "events_by_kind", kinds, "rows", rows));
 }
 
 /* A trace that does not visit every kind of event proves less. */
-static void print_missing(FILE *out, const struct bench_result *r)
+static void print_kinds(FILE *out, const struct bench_result *r)
 {
 	const char *separator = "Kinds of events that this trace has none of: ";
 
@@ -102,8 +105,7 @@ static void print_missing(FILE *out, const struct bench_result *r)
 		fprintf(out, "%s%s", separator, event_name((enum event_kind)kind));
 		separator = ", ";
 	}
-	if (*separator == ',')
-		fputs(".\n", out);
+	fputs(*separator == ',' ? ".\n" : "Every kind of event is in this trace.\n", out);
 }
 
 static void print_text(FILE *out, const struct args *args, const struct bench_result *r)
@@ -135,7 +137,7 @@ static void print_text(FILE *out, const struct args *args, const struct bench_re
 			r->apart);
 	fprintf(out, "; %.1f %% of the events in the file from digests.\n",
 		100 * (double)r->digested / (double)r->file_events);
-	print_missing(out, r);
+	print_kinds(out, r);
 }
 
 static int measure(const struct args *args, const struct cost_profile *profile,
