@@ -1,6 +1,6 @@
 #!/bin/sh
 # Instructions an event that gen and a replay execute, by callgrind: the same on a busy machine.
-# valgrind knows no AVX-512, with which gen draws in a quarter of the instructions.
+# valgrind knows no AVX-512, with which gen draws eight numbers at a time.
 # usage: count_instructions.sh XFDSIM [EVENTS]
 set -eu
 bin=$(realpath "$1") events=${2:-1000000}

@@ -146,30 +146,32 @@ const struct trace_block *block_build(struct block_builder *b, const struct trac
 
 /*
  * What becomes of a tag of struct trace_columns.
- * @off:  all ones when its deltas are time that the vCPU is off
- * @nr:   how many there were
- * @tag:  of the block, once @fixed
- * @fixed: it has one and no argument of its own
+ * @off:   all ones when its deltas are time that the vCPU is off
+ * @nr:    how many there were
+ * @other: it is not known yet, or arguments differ: look at each
+ * @tag:   of the block; the same as before if @other
  */
 struct translation {
 	uint64_t off;
 	uint32_t nr;
-	uint8_t tag;
-	bool fixed;
+	uint16_t other;
+	uint16_t tag;
 };
 
+enum { STRETCH = 512 };
+
 /* The first event of a word, or one whose argument varies. */
-static __attribute__((noinline)) uint8_t translate(struct block_builder *b,
-						   const struct block_word *word,
-						   const uint64_t **arg,
-						   struct translation *translation)
+static uint8_t translate(struct block_builder *b, const struct block_word *word,
+			 const uint64_t **arg, struct translation *translation)
 {
 	struct trace_event event = {.arg = word->varies ? *(*arg)++ : word->min,
 				    .kind = word->kind};
 	uint8_t tag = look_up(b, &event);
 
-	translation->tag = tag;
-	translation->fixed = !word->varies && !b->block.word[tag].varies;
+	if (!word->varies && !b->block.word[tag].varies) {
+		translation->other = 0;
+		translation->tag = tag;
+	}
 	return tag;
 }
 
@@ -187,17 +189,28 @@ const struct trace_block *block_build_columns(struct block_builder *b,
 	block->tags = columns->tags;
 	block->vcpus = one_vcpu ? NULL : columns->vcpus;
 	for (size_t i = 0; i < nr_words; i++)
-		translations[i] = (struct translation){.off = -(uint64_t)is_off(words[i].kind)};
-	for (size_t i = 0; i < nr; i++) {
-		uint8_t tag = columns->tags[i];
-		struct translation *translation = &translations[tag];
+		translations[i] =
+			(struct translation){-(uint64_t)is_off(words[i].kind), 0, 1, (uint16_t)i};
+	for (size_t at = 0; at < nr; at += STRETCH) {
+		size_t end = nr - at < STRETCH ? nr : at + STRETCH, nr_others = 0;
+		uint16_t others[STRETCH];
 
-		translation->nr++;
-		all_cycles += columns->deltas[i];
-		off_cycles += columns->deltas[i] & translation->off;
-		columns->tags[i] = translation->fixed
-					   ? translation->tag
-					   : translate(b, &words[tag], &arg, translation);
+		/* Those to be looked at are only noted, because nobody predicts them. */
+		for (size_t i = at; i < end; i++) {
+			struct translation *translation = &translations[columns->tags[i]];
+
+			translation->nr++;
+			all_cycles += columns->deltas[i];
+			off_cycles += columns->deltas[i] & translation->off;
+			columns->tags[i] = (uint8_t)translation->tag;
+			others[nr_others] = (uint16_t)i;
+			nr_others += translation->other;
+		}
+		for (size_t i = 0; i < nr_others; i++) {
+			uint8_t *tag = &columns->tags[others[i]];
+
+			*tag = translate(b, &words[*tag], &arg, &translations[*tag]);
+		}
 	}
 	for (size_t i = 0; i < nr_words; i++)
 		block->count[words[i].kind] += translations[i].nr;

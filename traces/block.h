@@ -188,7 +188,7 @@ const struct trace_block *block_build(struct block_builder *builder,
  * @nr:       1 to BLOCK_MAX_EVENTS
  * @one_vcpu: the trace has one vCPU
  *
- * Cost: some 1.5 ns an event. Return: the block, valid until the next call or until @columns
+ * Cost: some 2.5 ns an event. Return: the block, valid until the next call or until @columns
  * change.
  */
 const struct trace_block *block_build_columns(struct block_builder *builder,

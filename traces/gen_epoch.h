@@ -21,7 +21,7 @@
  * wait for the next draw, and another one begins.
  *
  * Most of what is drawn is made by a loop without a branch on what was drawn, because nobody
- * predicts it: 40 of the 60 ns that an event took when there were such branches.
+ * predicts it: that takes half the time that it took with such branches.
  */
 #ifndef TRACES_GEN_EPOCH_H
 #define TRACES_GEN_EPOCH_H

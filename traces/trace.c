@@ -819,23 +819,28 @@ static bool expand_columns(const struct trace_writer *writer, const struct trace
 	const uint64_t *deltas = columns->deltas;
 	const uint16_t *vcpus = columns->vcpus;
 	const uint8_t *tags = columns->tags;
+	uint16_t varying[EXPAND_EVENTS];
+	size_t nr_varying = 0, used = 0;
 	bool fine = true;
-	size_t used = 0;
 
+	/* Those whose argument stands elsewhere are only noted, because nobody predicts them. */
 	for (size_t i = 0; i < nr; i++) {
-		struct meaning meaning = meanings[tags[i]];
+		const struct meaning *meaning = &meanings[tags[i]];
 
-		if (meaning.varies) {
-			/* There are as many arguments as the caller said, or it is in error. */
-			if (used == columns->nr_args)
-				meaning.kind = NR_EVENT_KINDS;
-			else
-				meaning.arg = columns->args[used++];
-			fine &= meaning.kind < NR_EVENT_KINDS &&
-				validate_word(&writer->limits, meaning.kind, meaning.arg,
-					      meaning.arg);
-		}
-		events[i] = (struct trace_event){deltas[i], meaning.arg, vcpus[i], meaning.kind};
+		events[i] = (struct trace_event){deltas[i], meaning->arg, vcpus[i], meaning->kind};
+		varying[nr_varying] = (uint16_t)i;
+		nr_varying += meaning->varies;
+	}
+	for (size_t i = 0; i < nr_varying; i++) {
+		struct trace_event *event = &events[varying[i]];
+
+		/* There are as many arguments as the caller said, or it is in error. */
+		if (used == columns->nr_args)
+			event->kind = NR_EVENT_KINDS;
+		else
+			event->arg = columns->args[used++];
+		fine &= event->kind < NR_EVENT_KINDS &&
+			validate_word(&writer->limits, event->kind, event->arg, event->arg);
 	}
 	*nr_args = used;
 	return fine;

@@ -224,15 +224,15 @@ static size_t encode_what(struct encoder *e, const struct trace_block *block)
 	return (size_t)(p - e->what);
 }
 
-/* A column of its own, of @nr e->numbers, into e->when. Returns its bytes. */
-static size_t encode_column(struct encoder *e, size_t nr)
+/* A column of its own, of @nr numbers, into e->when. Returns its bytes. */
+static size_t encode_column(struct encoder *e, uint64_t *numbers, size_t nr)
 {
 	uint8_t *p = e->when + WHEN_FIXED_BYTES;
 	struct column column;
 
 	e->cuts.at[0] = WHEN_FIXED_BYTES;
 	e->cuts.nr = 1;
-	column = xft_column_encode(e->numbers, nr, e->when, &p, &e->cuts);
+	column = xft_column_encode(numbers, nr, e->when, &p, &e->cuts);
 	memset(e->when, 0, WHEN_FIXED_BYTES);
 	e->when[0] = (uint8_t)column.width;
 	le64_store(e->when + 8, column.unit);
@@ -241,9 +241,11 @@ static size_t encode_column(struct encoder *e, size_t nr)
 
 static size_t encode_when(struct encoder *e)
 {
+	if (e->words)
+		return encode_column(e, e->columns.deltas, e->nr);
 	for (size_t i = 0; i < e->nr; i++)
-		e->numbers[i] = e->words ? e->columns.deltas[i] : e->events[i].delta_cycles;
-	return encode_column(e, e->nr);
+		e->numbers[i] = e->events[i].delta_cycles;
+	return encode_column(e, e->numbers, e->nr);
 }
 
 /* The kind of digest that a block is worth, if any. */
@@ -275,7 +277,7 @@ static size_t encode_digest(struct encoder *e, const struct trace_block *block)
 	memcpy(payload, e->what, size);
 	for (size_t i = 0; i < nr_times; i++)
 		e->numbers[i] = digest->times[i];
-	more = encode_column(e, nr_times);
+	more = encode_column(e, e->numbers, nr_times);
 	memcpy(payload + size, e->when, more);
 	size += more;
 	for (size_t i = 0; i < digest->nr_phrases; i++) {
