@@ -741,9 +741,9 @@ static void what_cannot_be_is_refused_with_a_reason(void **state)
 {
 #define BASE .vcpus = 1, .pcpus = 1, .tasks = 1, .tsc_khz = 1000
 	static const struct bad_options bad[] = {
-		{{BASE}, "events: wanted a number of events or a duration, both are 0"},
+		{{BASE}, "events: wanted this or duration_ms above 0"},
 		{{BASE, .duration_ms = 1, .events = 1},
-		 "events: wanted a number of events or a duration, not both"},
+		 "events: wanted this or duration_ms, not both"},
 		{{.vcpus = 2, .pcpus = 1, .tasks = 1, .tsc_khz = 1000, .events = 1},
 		 "slice_us: wanted at least 1"},
 		{{.vcpus = 0, .pcpus = 1, .tasks = 1, .tsc_khz = 1000, .events = 1},

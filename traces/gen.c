@@ -157,10 +157,9 @@ static bool are_fine(const struct gen_options *o, struct gen_fault *fault)
 	if (!are_in_range(o, fault))
 		return false;
 	if (o->duration_ms && o->events)
-		return blame(fault, "events", "wanted a number of events or a duration, not both");
+		return blame(fault, "events", "wanted this or duration_ms, not both");
 	if (!o->duration_ms && !o->events)
-		return blame(fault, "events",
-			     "wanted a number of events or a duration, both are 0");
+		return blame(fault, "events", "wanted this or duration_ms above 0");
 	if ((uint64_t)o->tasks * o->vcpus > GEN_MAX_TASKS)
 		return blame(fault, "tasks",
 			     "wanted at most %d of all vCPUs together, %" PRIu64 " are too many",
