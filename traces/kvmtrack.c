@@ -346,7 +346,7 @@ static int flush_pending(struct kvmtrack *track, struct thread *t, uint64_t now_
 	ret = flush_sample(track, t, err);
 	if (ret)
 		return ret;
-	if (p->plain)
+	if (p->plain && exit_reason_name((int)p->reason) && p->reason < EXIT_FASTPATH)
 		return put(track, t, EVENT_exit, p->reason, err);
 	if (p->has_msr && (p->msr == MSR_IA32_XFD || p->msr == MSR_IA32_XFD_ERR))
 		return flush_msr(track, t, err);
@@ -798,6 +798,20 @@ struct playback {
 	struct trace_event events[BLOCK_EVENTS];
 };
 
+/* As the export says; more only when somebody has changed it. */
+static uint32_t number_exported_pcpus(const struct kvmtrack *track, uint32_t *pcpu_of)
+{
+	uint32_t nr = track->exported_pcpus;
+
+	for (uint32_t cpu = 0; cpu < TRACE_MAX_PCPUS; cpu++) {
+		if (pcpu_of)
+			pcpu_of[cpu] = cpu;
+		if (track->cpus[cpu].home_of != NO_THREAD || track->cpus[cpu].takeovers)
+			nr = cpu >= nr ? cpu + 1 : nr;
+	}
+	return nr;
+}
+
 /*
  * pCPU i is the home of vCPU i, or nobody's if that vCPU started where another one lives. CPUs
  * that are no home come behind, in the order of their numbers. An export names them all. Returns
@@ -807,11 +821,8 @@ static uint32_t number_pcpus(const struct kvmtrack *track, uint32_t *pcpu_of)
 {
 	uint32_t nr = track->nr_threads;
 
-	if (track->exported) {
-		for (uint32_t cpu = 0; pcpu_of && cpu < TRACE_MAX_PCPUS; cpu++)
-			pcpu_of[cpu] = cpu;
-		return track->exported_pcpus;
-	}
+	if (track->exported)
+		return number_exported_pcpus(track, pcpu_of);
 	for (uint32_t cpu = 0; cpu < TRACE_MAX_PCPUS; cpu++) {
 		uint32_t home = track->cpus[cpu].home_of;
 
