@@ -341,7 +341,8 @@ int cmd_import(int argc, char **argv)
 		 "Guest ticks a second, unless local_timer_entry was recorded (250)", 0},
 		{"host-hz", OPT_HOST_HZ, "N", 0,
 		 "Host ticks a second that interrupt a running vCPU (250)", 0},
-		{"tsc-khz", OPT_TSC_KHZ, "N", 0, "Clock of the trace (2200000)", 0},
+		{"tsc-khz", OPT_TSC_KHZ, "N", 0,
+		 "Clock of the trace (2200000, or that of the trace that was exported)", 0},
 		{"mode", OPT_MODE, "MODE", 0,
 		 "measured, restored or projected; auto takes the first that the recording allows "
 		 "(auto)",
