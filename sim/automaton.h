@@ -14,8 +14,9 @@
  * Split:  too many states together: the run that has most of its own goes on alone. Also when a
  *         vCPU stops in some runs only. A run that has too many states alone goes through the
  *         model, event by event, as exact and slower.
- * Whole:  a digest (traces/digest.h) stands for its block where exits leave no state, whatever
- *         their order (chain_digest()); else the block itself is asked for.
+ * Whole:  a digest stands for its block: of runs (traces/digest.h) where exits leave no state,
+ *         whatever their order; of phrases (traces/phrase.h), by one look-up for several events,
+ *         where each vCPU has its pCPU to itself. Else the block itself is asked for.
  * Why:    successors stand apart from counters, 4 bytes each, so that the states that a trace
  *         keeps coming back to stay in the L1 cache, and the chain of loads never waits for a
  *         store.
@@ -33,7 +34,7 @@
 
 enum {
 	AUTOMATA_MAX_RUNS = 8,      /* that advance together */
-	AUTOMATON_MAX_STATES = 4096 /* that runs need to be allowed; 16 MiB for eight */
+	AUTOMATON_MAX_STATES = 4096 /* that runs need to be allowed; 24 MiB for eight */
 };
 
 /**
@@ -76,8 +77,8 @@ struct automata *automata_new(const struct automaton_run *runs, size_t nr, uint3
  * @block:   the next block of the trace
  * @refusal: filled on failure
  *
- * Cost: two to three nanoseconds an event, however many runs are together. Return: 0, -EINVAL or
- * -ENOMEM.
+ * Cost: two to three nanoseconds an event, or an entry of a digest, however many runs are together.
+ * Return: 0, -EINVAL, -ENOMEM, or -EAGAIN: the block of this digest is wanted.
  */
 int automata_block(struct automata *group, const struct trace_block *block,
 		   struct automata_refusal *refusal);

@@ -87,7 +87,7 @@ static void *copy_column(uint8_t **to, const void *from, size_t size)
 /* With its columns behind it, those of wide numbers first. */
 static struct trace_block *copy_block(const struct trace_block *from)
 {
-	size_t nr = from->nr_phrases ? from->nr_stretches : from->nr;
+	size_t nr = block_nr_vcpus(from);
 	size_t args = from->nr_args * sizeof(*from->args), times = nr * sizeof(*from->times),
 	       vcpus = nr * sizeof(*from->vcpus);
 	struct trace_block *to = malloc(sizeof(*from) + args + times + vcpus + from->nr);

@@ -99,6 +99,12 @@ struct trace_block {
 	uint64_t off_cycles;
 };
 
+/** block_nr_vcpus() - Entries of trace_block::vcpus, and of trace_block::times. */
+static inline size_t block_nr_vcpus(const struct trace_block *block)
+{
+	return block->nr_phrases ? block->nr_stretches : block->nr;
+}
+
 /**
  * struct trace_columns - Any number of events as columns, with their deltas.
  * @nr:       events

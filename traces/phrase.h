@@ -16,7 +16,7 @@
  * must see that it finds its pCPU as its vCPU left it; then, in that section, nobody else was
  * there, since he would have come by an arrival that finds another's pCPU. If it does not, the
  * order matters and the block itself has to be replayed. Growing buffers also share a state, the
- * allocator's; a replay leaves digests in which one grows, too (chain_digest()).
+ * allocator's; a replay leaves digests in which one grows, too (sim/chain.h).
  *
  * Lengths of sleeps, the only arguments that vary in a phrase, are not kept: replays look at
  * their smallest and largest alone, or at the block.

@@ -389,11 +389,11 @@ static bool is_plain(const struct trace_reader *reader, const struct trace_block
 			return false;
 	}
 	/* No number is above all bits together, which are found faster than the largest one. */
-	for (size_t i = 0; block->vcpus && i < block->nr; i++)
+	for (size_t i = 0; block->vcpus && i < block_nr_vcpus(block); i++)
 		bits |= block->vcpus[i];
 	if (bits < reader->info.nr_vcpus)
 		return true;
-	for (size_t i = 0; i < block->nr; i++)
+	for (size_t i = 0; i < block_nr_vcpus(block); i++)
 		max = block->vcpus[i] > max ? block->vcpus[i] : max;
 	return max < reader->info.nr_vcpus;
 }

@@ -186,7 +186,7 @@ void xft_end(void *writer)
 static size_t encode_what(struct encoder *e, const struct trace_block *block)
 {
 	size_t nr_codes = block->nr_words + block->nr_phrases;
-	size_t nr_vcpus = block->nr_phrases ? block->nr_stretches : block->nr;
+	size_t nr_vcpus = block_nr_vcpus(block);
 	unsigned int bits = xft_bits_for(nr_codes - 1), vcpus = xft_bits_for(e->info->nr_vcpus - 1);
 	uint8_t *p = e->what + WHAT_FIXED_BYTES;
 	uint16_t *numbers = (uint16_t *)e->numbers;
@@ -272,7 +272,7 @@ static size_t encode_digest(struct encoder *e, const struct trace_block *block)
 
 	if (!digest)
 		return 0;
-	nr_times = digest->nr_phrases ? digest->nr_stretches : digest->nr;
+	nr_times = block_nr_vcpus(digest);
 	size = encode_what(e, digest);
 	memcpy(payload, e->what, size);
 	for (size_t i = 0; i < nr_times; i++)

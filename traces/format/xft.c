@@ -388,7 +388,7 @@ static int parse_columns(struct xft_reader *r, uint64_t offset, const uint8_t *r
 	struct column args = {
 		.width = raw[8], .nr = le32_load(raw + 4), .unit = le64_load(raw + 16)};
 	unsigned int bits = raw[2], vcpu_bits = xft_bits_for(r->info->nr_vcpus - 1);
-	size_t n = block->nr, nr_vcpus = block->nr_phrases ? block->nr_stretches : n;
+	size_t n = block->nr, nr_vcpus = block_nr_vcpus(block);
 	uint64_t want;
 	int ret;
 
@@ -619,7 +619,7 @@ static bool parse_times(struct xft_reader *r, size_t size)
 {
 	const struct digest_header *header = &r->digest_header;
 	struct digest_columns *d = r->digest;
-	size_t nr = header->nr_phrases ? header->nr_stretches : header->entries;
+	size_t nr = block_nr_vcpus(&d->block);
 	const uint8_t *raw = r->digest_payload.data + size;
 	struct column times;
 	bool good;
@@ -703,9 +703,9 @@ static int check_digest(struct xft_reader *r, struct xfd_error *err)
 		return xft_no_memory(infile_name(r->in), err);
 	came = &r->digest->block;
 	wanted = same_words(r->block, came) ? make_digest(r) : NULL;
-	nr = came->nr_phrases ? came->nr_stretches : came->nr;
+	nr = block_nr_vcpus(came);
 	if (!wanted || wanted->nr != came->nr || wanted->nr_args != came->nr_args ||
-	    (came->nr_phrases && wanted->nr_stretches != nr) ||
+	    block_nr_vcpus(wanted) != nr ||
 	    wanted->nr_events != came->nr_events || wanted->guest_cycles != came->guest_cycles ||
 	    wanted->off_cycles != came->off_cycles || memcmp(wanted->tags, came->tags, came->nr) ||
 	    (came->vcpus && memcmp(wanted->vcpus, came->vcpus, nr * sizeof(*came->vcpus))) ||
