@@ -78,7 +78,7 @@ struct chain_merge {
 };
 
 /*
- * What is counted once a digest has been walked to its end; an entry of runs on two edges.
+ * What a digest has counted, to take it back; an entry of runs counts on two edges.
  * @mixed: arguments of one word may be of several classes
  */
 struct chain_log {

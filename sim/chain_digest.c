@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Chains by digests. All or nothing: what a digest counts is written down and counted when its
- * end has been reached; else everybody goes back to where he was.
+ * Chains by digests. All or nothing: what a digest counts is written down, and taken back when it
+ * cannot be walked to its end; then everybody goes back to where he was.
  */
 #include <string.h>
 
@@ -34,8 +34,9 @@ static uint32_t look(struct chain *c, uint32_t from, const struct block_word *wo
 	return to;
 }
 
-static void log_count(struct chain_log *log, uint32_t edge, uint32_t times)
+static void log_count(struct chain *c, struct chain_log *log, uint32_t edge, uint32_t times)
 {
+	c->count[edge] += times;
 	log->count[log->nr].edge = edge;
 	log->count[log->nr++].times = times;
 }
@@ -54,7 +55,7 @@ static bool digest_event(struct chain *c, uint32_t id, const struct block_word *
 	to = look(c, row, word, class, log);
 	if (to == CHAIN_UNKNOWN)
 		return false;
-	log_count(log, row + class, 1);
+	log_count(c, log, row + class, 1);
 	chain_arrive(c, id, at, comes, to);
 	return true;
 }
@@ -101,13 +102,13 @@ static bool digest_run(struct chain *c, uint32_t id, const struct words *run, st
 
 		if (to == CHAIN_UNKNOWN || (to != row && !run_stays(c, row, to, run, i, log)))
 			return false;
-		log_count(log, row + class, 1);
+		log_count(c, log, row + class, 1);
 		row = to;
 		if (run->times[i] == 1)
 			continue;
 		if (look_word(c, row, run, i, log) != row)
 			return false;
-		log_count(log, row + class, run->times[i] - 1);
+		log_count(c, log, row + class, run->times[i] - 1);
 	}
 	c->row[id] = row;
 	return true;
@@ -124,7 +125,7 @@ static bool walk_runs(struct chain *c, const struct trace_block *block, const ui
 
 		end = i + 1;
 		if (!block->times[i] && c->next[edge] != CHAIN_UNKNOWN) {
-			log_count(log, edge, 1);
+			log_count(c, log, edge, 1);
 			c->row[id] = c->next[edge];
 		} else if (!block->times[i]) {
 			known = digest_event(c, id, &block->word[block->tags[i]], class[i], same,
@@ -188,7 +189,7 @@ static bool walk_stretch(struct chain *c, uint32_t id, const struct trace_block 
 			to = compose(c, row, block, codes[i], class, log);
 		if (__builtin_expect(to == CHAIN_UNKNOWN, 0))
 			return false;
-		log_count(log, edge, 1);
+		log_count(c, log, edge, 1);
 		row = to;
 	}
 	c->row[id] = row;
@@ -216,12 +217,12 @@ static bool walk_phrases(struct chain *c, const struct trace_block *block, const
 static bool conclude(struct chain *c, const struct trace_block *block, bool known,
 		     const struct chain_log *log)
 {
+	for (size_t i = 0; i < log->nr && !known; i++)
+		c->count[log->count[i].edge] -= log->count[i].times;
 	if (!known) {
 		memcpy(c->row, c->before, chain_places(c) * sizeof(*c->row));
 		return false;
 	}
-	for (size_t i = 0; i < log->nr; i++)
-		c->count[log->count[i].edge] += log->count[i].times;
 	c->whole += block->nr_events;
 	return true;
 }
