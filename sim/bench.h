@@ -7,20 +7,29 @@
  * machines. The yardsticks: a loop that only adds up the same records, and a naive
  * interpreter (sim/naive.h) of one policy that must arrive at the same cycles.
  *
- * What limits each row, on an Emerald Rapids server at some 3 GHz, from profiles and from what
- * changed when code did; 33 million of 100 million events of `gen`, ns an event:
+ * Rows of the automaton replay the first blocks of the file as it holds them: its digests, and
+ * columns where there are none or they are not enough; but for one row, which makes columns from
+ * records as a reader of text does.
+ *
+ * What limits each row, on an Emerald Rapids server at some 3 GHz that others used too, from
+ * what changed when code did; 17 million of 100 million events of `gen`, 4.0 events an entry of
+ * its digests; ns an event:
  *
  *   sum_columns    0.6  the yardstick: 1 byte of tag and 2 of vCPU
- *   automaton_1    2.2  load latency: a vCPU's row, then its next one; through memory where vCPUs
- *                       take turns (store forwarding), 7 cycles an event where there is one
- *   automaton_all  3.1  the same, and more states (1,018): L2 beside L1
- *   decode         1.6  a third counts tags, a fifth copies from the page cache, then unpacking
- *   file_all       4.2  decode and automaton_all one after the other; 7 times sum_columns
+ *   naive          13.3 a mispredicted branch for most events
+ *   automaton_records 9.8 a dictionary, then 2.2 of load latency, as where a block has no digest
+ *   automaton_1    0.8  load latency: a row, then its next one, once an entry: 3.3 ns; rows of
+ *                       phrases are wider than L1. Counting at once, not at the block's end, is
+ *                       a fifth of it less
+ *   automaton_all  1.9  the same, and more states (953): L2, and more pages than the first TLB has
+ *   decode         1.7  what a block without a digest takes
+ *   file_all       2.0  automaton_all, and 0.2 for reading digests; 3 times sum_columns
  *   file_all where exits outnumber XFD events 1,000 to 1: 0.7; 98 % of the events come from
  *                       digests: 42 entries for 1,000 events; a third is walking them
  *
  * Overcommitted guests, `gen -w overcommitted` (8 vCPUs on 4 pCPUs), beside the default guest in
- * the same minutes, 16.8 million events each, ns an event:
+ * the same minutes, 16.8 million events each, before there were phrases, of which they have none:
+ * too many arrivals stand in their places; ns an event:
  *
  *                  overcommitted  default
  *   naive              14.6         14.2
@@ -28,8 +37,16 @@
  *   automaton_all       8.4          3.5   1,456 states instead of 973; 12 times naive's policy-events
  *   file_all           11.6          6.3   86 and 160 M events/s
  *
- * A recorded trace of 4,135 events, repeated, stays in the naive interpreter's branch
- * predictor: 6 to 8 ns an event there, 4 ns for the automaton with one or all policies.
+ * Recorded traces, repeated to 17 million events, stay in the naive interpreter's branch predictor, but
+ * 7 to 30 of their events are one entry (amx: AMX tasks were named in the import):
+ *
+ *                     naive  automaton_1  automaton_all  file_all  ns an event
+ *   amx-web            6.5      0.53           1.07         0.92
+ *   amx-redis          4.9      0.26           0.36         0.44
+ *   web-matrix         5.7      0.24           0.25         0.36
+ *   redis-matrix       4.6      0.33           0.32         0.47
+ *   web-matrix, amx    6.1      0.32           0.57         0.75
+ *   redis-matrix, amx  5.8      0.21           0.24         0.34
  */
 #ifndef SIM_BENCH_H
 #define SIM_BENCH_H
