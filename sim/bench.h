@@ -37,8 +37,8 @@
  *   automaton_all       8.4          3.5   1,456 states instead of 973; 12 times naive's policy-events
  *   file_all           11.6          6.3   86 and 160 M events/s
  *
- * Recorded traces, repeated to 17 million events, stay in the naive interpreter's branch predictor, but
- * 7 to 30 of their events are one entry (amx: AMX tasks were named in the import):
+ * Recorded traces, repeated to 17 million events, stay in the naive interpreter's branch predictor,
+ * but 7 to 30 of their events are one entry (amx: AMX tasks were named in the import):
  *
  *                     naive  automaton_1  automaton_all  file_all  ns an event
  *   amx-web            6.5      0.53           1.07         0.92
