@@ -41,19 +41,20 @@ static bool grow_array(void *array, size_t old, size_t all, size_t size)
 	return true;
 }
 
-/* Room for twice as many rows; the table stays at most a quarter full. */
+/* Room for twice as many rows, or all there may be; the table stays at most a quarter full. */
 static int grow(struct chain *c)
 {
-	uint32_t old = c->room, all = old ? 2 * old : FIRST_ROWS;
+	uint32_t old = c->room, twice = old ? 2 * old : FIRST_ROWS;
+	uint32_t all = twice > c->max_rows + 1 ? c->max_rows + 1 : twice;
 	size_t old_edges = (size_t)old * CHAIN_EDGES, edges = (size_t)all * CHAIN_EDGES;
 	size_t old_paths = (size_t)old * CHAIN_CLASSES * c->nr;
-	uint32_t *slots = calloc(4 * (size_t)all, sizeof(*slots));
+	uint32_t *slots = calloc(4 * (size_t)twice, sizeof(*slots));
 
 	if (!slots)
 		return -ENOMEM;
 	free(c->slots);
 	c->slots = slots;
-	c->nr_slots = 4 * all;
+	c->nr_slots = 4 * twice;
 	if (!grow_array(&c->next, old_edges, edges, sizeof(*c->next)) ||
 	    !grow_array(&c->count, old_edges, edges, sizeof(*c->count)) ||
 	    !grow_array(&c->paths, old_paths, (size_t)all * CHAIN_CLASSES * c->nr,
@@ -72,6 +73,8 @@ int chain_intern(struct chain *c, const struct chain_view *views, uint32_t *row)
 	uint32_t *slot = row_slot(c, views);
 	int ret;
 
+	if (!*slot && c->rows > c->max_rows)
+		return -ENOSPC;
 	if (!*slot && c->rows == c->room) {
 		ret = grow(c);
 		if (ret)
@@ -79,8 +82,6 @@ int chain_intern(struct chain *c, const struct chain_view *views, uint32_t *row)
 		slot = row_slot(c, views);
 	}
 	if (!*slot) {
-		if (c->rows > c->max_rows)
-			return -ENOSPC;
 		*slot = c->rows++ * CHAIN_EDGES;
 		memcpy(chain_views(c, *slot), views, views_bytes(c));
 	}
