@@ -225,17 +225,20 @@ static void the_samples_are_read_by_their_shape(void **state)
 	const char *line;
 	char path[512];
 	char *text;
-	size_t len, size, switches;
+	size_t len, size, room, switches;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		text = NULL;
-		size = switches = 0;
+		size = room = switches = 0;
 		snprintf(path, sizeof(path), "%s/traces/samples/%s", SOURCE_DIR, names[i]);
 		assert_int_equal(textfile_open(path, &file, &err), 0);
 		while (textfile_next(file, &line, &len, &err) > 0) {
-			text = realloc(text, size + len + 1);
-			assert_non_null(text);
+			if (size + len + 1 > room) {
+				room = 2 * room + len + 1;
+				text = realloc(text, room);
+				assert_non_null(text);
+			}
 			memcpy(text + size, line, len);
 			text[size + len] = '\n';
 			size += len + 1;
