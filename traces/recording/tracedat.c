@@ -309,11 +309,11 @@ static const char *name_of(struct file *file, uint16_t id)
 	return file->names[id];
 }
 
-static int check_record(const struct tracedat *dat, const struct sched_event *event, uint64_t pid,
-			uint32_t len, struct xfd_error *err)
+/* Out of line, so that the good case saves no registers. */
+static __attribute__((noinline)) int fail_record(const struct tracedat *dat,
+						 const struct sched_event *event, uint64_t pid,
+						 struct xfd_error *err)
 {
-	if (event->time_ns <= INT64_MAX && pid <= RECORDING_MAX_PID && len >= sizeof(uint16_t))
-		return 0;
 	return xfd_error_set(err, XFD_ERROR_INPUT, dat->name, 0, -1,
 			     "wanted a record with a time below 2^63 ns and a pid of at most "
 			     "4194304; this one of CPU %" PRIu32 " has time %" PRIu64
@@ -349,9 +349,8 @@ static int next(void *reader, struct sched_event *event, const char **name, stru
 	}
 	record = (struct record){pages->data, pages->data_len, file->layout.big_endian};
 	pid = read_field(&record, &file->pid);
-	ret = check_record(dat, event, pid, record.len, err);
-	if (ret)
-		return ret;
+	if (event->time_ns > INT64_MAX || pid > RECORDING_MAX_PID || record.len < sizeof(id))
+		return fail_record(dat, event, pid, err);
 	event->pid = (uint32_t)pid;
 	memcpy(&id, record.data, sizeof(id));
 	id = record.big_endian ? be16toh(id) : le16toh(id);
