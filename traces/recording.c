@@ -574,11 +574,12 @@ static void take_usual_lines(struct recording *recording)
 	recording->in_stack = true;
 }
 
-/* Learn from a line, and go on behind it. */
+/* Learn from a line, if there is something to learn, and go on behind it. */
 static void begin_usual_lines(struct recording *recording, const char *line, size_t len,
 			      const struct sched_event *event)
 {
-	usual_learn(&recording->usual, line, len, event);
+	if (!recording->usual.bracket || usual_kind(event->kind))
+		usual_learn(&recording->usual, line, len, event);
 	recording->end = recording->at;
 	if (!recording->usual.bracket)
 		return;

@@ -113,4 +113,11 @@ size_t usual_line(struct usual *usual, const char *text, struct sched_event *eve
 void usual_learn(struct usual *usual, const char *line, size_t len,
 		 const struct sched_event *event);
 
+/** usual_kind() - Are events of this kind read here? */
+static inline bool usual_kind(uint32_t kind)
+{
+	return kind == SCHED_EVENT_SWITCH || kind == SCHED_EVENT_KVM_EXIT ||
+	       kind == SCHED_EVENT_KVM_ENTRY || kind == SCHED_EVENT_KVM_MSR;
+}
+
 #endif /* TRACES_USUAL_H */
