@@ -561,7 +561,7 @@ static __attribute__((noinline)) bool make_more_room(struct gen_epoch *e)
 
 	if (e->failed || events->at >= e->limit)
 		return false;
-	if (events->at + STEP_EVENTS > events->max) {
+	if (events->at + STEP_EVENTS >= events->max) {
 		e->failed = !enlarge(events,
 				     events->max ? events->max + events->max / 2 : FIRST_EVENTS);
 		if (e->failed)
