@@ -875,6 +875,13 @@ static int finish_report(struct import *import, struct xfd_error *err)
 	report->nr_skipped = (uint32_t)recording_skipped(import->recording, report->skipped);
 	if (import->track)
 		return finish_host(import, err);
+	/* Its own tasks are not what anybody wants to see, unless he says so. */
+	if (import->options->mode != IMPORT_PROJECTED && report->mode != IMPORT_RESTORED &&
+	    !report->recording.by_kind[SCHED_EVENT_MSR_WRITE] &&
+	    recording_kvm_events(&report->recording))
+		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
+				     RECORDING_NO_EXITS "; --mode projected takes it for a guest's",
+				     recording_kvm_events(&report->recording));
 	if (report->mode == IMPORT_RESTORED && !report->recording.fpu_activated)
 		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
 				     "no load of FPU registers in the recording: record with -e "

@@ -498,12 +498,25 @@ static bool is_useful(const struct recording_stats *stats)
 	       stats->by_kind[SCHED_EVENT_MSR_WRITE] || stats->fpu_activated;
 }
 
+uint64_t recording_kvm_events(const struct recording_stats *stats)
+{
+	if (stats->by_kind[SCHED_EVENT_KVM_EXIT] || stats->by_kind[SCHED_EVENT_KVM_ENTRY] ||
+	    stats->by_kind[SCHED_EVENT_KVM_FOREIGN])
+		return 0;
+	return stats->by_kind[SCHED_EVENT_KVM_MSR] + stats->by_kind[SCHED_EVENT_KVM_USER] +
+	       stats->by_kind[SCHED_EVENT_KVM_INJECT] + stats->by_kind[SCHED_EVENT_KVM_FPU] +
+	       stats->by_kind[SCHED_EVENT_KVM_TSC];
+}
+
 static int check_end(const struct recording *recording, struct xfd_error *err)
 {
 	const struct recording_stats *stats = &recording->stats;
 
 	if (is_useful(stats))
 		return 0;
+	if (recording_kvm_events(stats))
+		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(recording), 0, -1,
+				     RECORDING_NO_EXITS, recording_kvm_events(stats));
 	if (stats->by_kind[SCHED_EVENT_KVM_FOREIGN])
 		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(recording), 0, -1,
 				     "its VM-exits are not those of an Intel processor (arm64 or "

@@ -235,6 +235,12 @@ struct recording_stats {
 
 struct recording;
 
+/* What is wrong where recording_kvm_events() is not 0; takes it. */
+#define RECORDING_NO_EXITS                                                                         \
+	"a host's recording: %" PRIu64 " kvm events, but neither kvm_entry nor kvm_exit, so that " \
+	"nobody can tell when its guests ran: record with -e kvm:kvm_entry -e kvm:kvm_exit (a "    \
+	"KVM that emulates its guests has none)"
+
 /**
  * recording_open() - Open a recording; text may be plain, zstd or gzip.
  * @path:      file name; "-" is standard input
@@ -275,6 +281,14 @@ int recording_open_memory(const char *name, const void *data, size_t len,
  */
 int recording_next(struct recording *recording, struct sched_event *event, struct xfd_error *err)
 	__attribute__((warn_unused_result));
+
+/**
+ * recording_kvm_events() - How many kvm events there are of a host that has shown neither an entry
+ * nor an exit, without which nobody knows when its guests ran.
+ *
+ * Return: 0 when it has shown one, or no kvm event at all.
+ */
+uint64_t recording_kvm_events(const struct recording_stats *stats);
 
 /** recording_stats() - What was read so far. Return: owned by @recording. */
 const struct recording_stats *recording_stats(const struct recording *recording);
