@@ -47,7 +47,8 @@ static const struct {
 	{"\xfd\x37zXZ", 5, "compressed with xz: decompress it, or compress it with zstd"},
 	{"BZh", 3, "compressed with bzip2: decompress it, or compress it with zstd"},
 	{"\x17\x08\x44tracing", 10, "a trace.dat file: print it with `trace-cmd report -N -t`"},
-	{"PERFILE2", 8, "a perf.data file: `perf script --ns -i FILE | xfdsim import -` reads it"},
+	{"PERFILE2", 8,
+	 "a perf.data file: `perf script --ns -i FILE | xfdsim import - -o T.xft` reads it"},
 };
 
 static int fail_memory(const struct textfile *text, struct xfd_error *err)
