@@ -116,7 +116,7 @@ with_trace_cmd() {
 
 with_tracefs() {
 	instance=$root/instances/xfdsim.$$
-	(: >"$out") 2>/dev/null || die "cannot write $out"
+	(: >>"$out") 2>/dev/null || die "cannot write $out"
 	mkdir "$instance" || die "cannot make an instance in $root/instances"
 	trap 'echo 0 >"$instance/tracing_on"; rmdir "$instance"' EXIT
 	# Whoever loses patience keeps what was recorded until then.
@@ -132,7 +132,7 @@ with_tracefs() {
 	echo 1 >"$instance/tracing_on"
 	sleep "$seconds" || :
 	echo 0 >"$instance/tracing_on"
-	cat "$instance/trace" >"$out"
+	cat "$instance/trace" >"$out" || { rm -f "$out"; die "cannot write all of $out: nothing is kept"; }
 }
 
 kind=$mode
