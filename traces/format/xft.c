@@ -526,9 +526,13 @@ static int read_digest_header(struct xft_reader *r, struct xfd_error *err)
 	    header->nr_phrases > BLOCK_MAX_PHRASES || header->nr_stretches > header->entries ||
 	    !header->nr_phrases != !header->nr_stretches ||
 	    header->payload_bytes < WHAT_FIXED_BYTES + WHEN_FIXED_BYTES ||
-	    header->payload_bytes > WHAT_MAX_BYTES || header->block_bytes < BLOCK_HEADER_BYTES ||
-	    le64_load(raw + 8) != r->nr_events)
+	    header->payload_bytes > WHAT_MAX_BYTES || header->block_bytes < BLOCK_HEADER_BYTES)
 		return REFUSE_AT(r, err, header->offset, "digest header that makes no sense");
+	if (le64_load(raw + 8) != r->nr_events)
+		return REFUSE_AT(r, err, header->offset,
+				 "digest out of place: it stands behind %" PRIu64
+				 " events, wanted the one behind %" PRIu64,
+				 r->nr_events, le64_load(raw + 8));
 	ret = buffer_reserve(r, &r->digest_payload, header->payload_bytes, err);
 	if (!ret)
 		ret = read_part(r, r->digest_payload.data, header->payload_bytes,
@@ -705,9 +709,9 @@ static int check_digest(struct xft_reader *r, struct xfd_error *err)
 	wanted = same_words(r->block, came) ? make_digest(r) : NULL;
 	nr = block_nr_vcpus(came);
 	if (!wanted || wanted->nr != came->nr || wanted->nr_args != came->nr_args ||
-	    block_nr_vcpus(wanted) != nr ||
-	    wanted->nr_events != came->nr_events || wanted->guest_cycles != came->guest_cycles ||
-	    wanted->off_cycles != came->off_cycles || memcmp(wanted->tags, came->tags, came->nr) ||
+	    block_nr_vcpus(wanted) != nr || wanted->nr_events != came->nr_events ||
+	    wanted->guest_cycles != came->guest_cycles || wanted->off_cycles != came->off_cycles ||
+	    memcmp(wanted->tags, came->tags, came->nr) ||
 	    (came->vcpus && memcmp(wanted->vcpus, came->vcpus, nr * sizeof(*came->vcpus))) ||
 	    memcmp(wanted->args, came->args, came->nr_args * sizeof(*came->args)) ||
 	    memcmp(wanted->times, came->times, nr * sizeof(*came->times)))
