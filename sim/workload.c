@@ -12,7 +12,7 @@
 
 #include "traces/nearest.h"
 
-enum { MAX_PHASES = 64, MAX_FILE_BYTES = 1 << 20 };
+enum { MAX_PHASES = 64, MAX_FILE_BYTES = 1 << 20, MAX_TEXT_BYTES = 4096 };
 
 #define XFD_WORKLOAD(symbol, name) extern const char embedded_workload_##symbol##_json[];
 #include "sim/workload_list.h"
@@ -154,6 +154,8 @@ static int refuse_key(const struct parser *p, const char *key)
 
 	if (p->phase && gen_options_field(NULL, key, NULL, 0))
 		return refuse(p, key, "%s cannot change from phase to phase", key);
+	if (near && !strcmp(near, key))
+		return refuse(p, key, "%s is for the whole file, not for a phase", key);
 	if (near)
 		return refuse(p, key, "no number is called '%s'; did you mean '%s'?", key, near);
 	return refuse(p, key, "no number is called '%s'", key);
@@ -182,6 +184,10 @@ static int parse_text(const struct parser *p, const char *key, const json_t *jso
 {
 	if (!json_is_string(json) || !json_string_length(json))
 		return refuse(p, key, "%s wants a text", key);
+	/* All of them go into the provenance of what is made. */
+	if (json_string_length(json) > MAX_TEXT_BYTES)
+		return refuse(p, key, "%s wants a text of %d bytes at most; this one has %zu", key,
+			      MAX_TEXT_BYTES, json_string_length(json));
 	free(*text);
 	*text = strdup(json_string_value(json));
 	return *text ? 0 : no_memory(p);

@@ -52,7 +52,12 @@ int cmd_export(int argc, char **argv)
 		       "report makes from it, gives back every vCPU's events as they were. Lost "
 		       "are: parts of a nanosecond, how events of vCPUs that share no pCPU were "
 		       "interleaved, how long a HLT at the trace's end lasts, and the provenance "
-		       "beyond the mode."
+		       "beyond the mode. Where vCPUs take turns on a pCPU, times and lengths of "
+		       "HLT "
+		       "grow by as much as a vCPU's clock is behind the pCPU's, and a preemption "
+		       "of "
+		       "no length may come back in two pieces. The order of events is not judged: "
+		       "see to it that replay takes the trace."
 		       "\vExample: xfdsim export guest.xft -o guest.dat && trace-cmd report "
 		       "guest.dat",
 	};

@@ -190,8 +190,10 @@ static void print_text(FILE *out, const struct args *args, const struct gen_repo
 {
 	char a[TABLE_NUMBER_LEN], b[TABLE_NUMBER_LEN], c[TABLE_NUMBER_LEN];
 
-	fprintf(out, "%s: synthetic, %" PRIu32 " vCPUs on %" PRIu32 " pCPUs, %s events, %.3f s\n",
+	/* A part knows when it ends, by the clock of the whole. */
+	fprintf(out, "%s: synthetic, %" PRIu32 " vCPUs on %" PRIu32 " pCPUs, %s events, %s%.3f s\n",
 		args->output, args->options.vcpus, args->options.pcpus, table_number(r->events, a),
+		args->options.part > 1 ? "the last at " : "",
 		(double)r->cycles / ((double)args->options.tsc_khz * 1e3));
 	fprintf(out, "%s XFD writes after boot, %s tasks that used AMX for the first time, ",
 		table_number(r->xfd_writes, a), table_number(r->amx_tasks, b));
