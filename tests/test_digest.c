@@ -227,14 +227,14 @@ static void a_digest_that_lies_is_refused(void **state)
 		int add;   /* to the byte there */
 		const char *text;
 	} rows[] = {
-		{4, 1, "does not add up"},                       /* entries */
-		{7, 1, "makes no sense"},                        /* ... more than there may be */
-		{8, 1, "makes no sense"},                        /* events before */
-		{16, 1, "makes no sense"},                       /* events */
-		{24, 1, "digest does not agree with its block"}, /* bytes of the block */
-		{28, 1, "makes no sense"},                       /* reserved */
-		{48 + 2, 1, "does not add up"},                  /* bits of a tag */
-		{48 + 16, 1, "impossible columns"},              /* unit of no arguments */
+		{4, 1, "does not add up"}, /* entries */
+		{7, 1, "makes no sense"},  /* ... more than there may be */
+		{8, 1, "digest of the block behind 1 events, wanted that behind 0"},
+		{16, 1, "makes no sense"},                            /* events */
+		{24, 1, "digest does not agree with its block"},      /* bytes of the block */
+		{28, 1, "makes no sense"},                            /* reserved */
+		{48 + 2, 1, "does not add up"},                       /* bits of a tag */
+		{48 + 16, 1, "impossible columns"},                   /* unit of no arguments */
 		{48 + 24, 1, "digest does not agree with its block"}, /* cycles */
 		{48 + 40 + 8, 1, "impossible bounds in word 0"},
 		{48 + 40 + 20 + 16, 1, "digest that does not add up"}, /* a run of another kind */

@@ -530,9 +530,9 @@ static int read_digest_header(struct xft_reader *r, struct xfd_error *err)
 		return REFUSE_AT(r, err, header->offset, "digest header that makes no sense");
 	if (le64_load(raw + 8) != r->nr_events)
 		return REFUSE_AT(r, err, header->offset,
-				 "digest out of place: it stands behind %" PRIu64
-				 " events, wanted the one behind %" PRIu64,
-				 r->nr_events, le64_load(raw + 8));
+				 "digest of the block behind %" PRIu64
+				 " events, wanted that behind %" PRIu64,
+				 le64_load(raw + 8), r->nr_events);
 	ret = buffer_reserve(r, &r->digest_payload, header->payload_bytes, err);
 	if (!ret)
 		ret = read_part(r, r->digest_payload.data, header->payload_bytes,
