@@ -29,6 +29,11 @@
  *         guest makes 10 more than it would (0.015 %), the overcommitted one 26 (0.04 %). A
  *         part of a trace is some of its epochs; it is a trace that starts armed, and all
  *         parts after each other are the whole.
+ * Speed:  349 instructions an event, packed (callgrind, 4 million events of the default guest,
+ *         one thread): drawing 127, columns, checks and hashes 66, digests of phrases 60, zstd
+ *         51, packing 20. On two cores of an Emerald Rapids virtual machine 32 million events
+ *         a second, 17 with one thread (medians of five). Work limits it, not order: what
+ *         cannot be divided among threads is some 45 of them.
  */
 #ifndef TRACES_GEN_H
 #define TRACES_GEN_H
