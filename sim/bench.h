@@ -24,7 +24,7 @@
  *   automaton_all  1.9  the same, and more states (953): L2, and more pages than the first TLB has
  *   decode         1.7  what a block without a digest takes
  *   file_all       2.0  automaton_all, and 0.2 for reading digests; 3 times sum_columns
- *   file_all where exits outnumber XFD events 1,000 to 1: 0.7; 98 % of the events come from
+ *   file_all where exits outnumber XFD events 1,000 to 1: 0.7 to 1.2; 98 % of the events come from
  *                       digests: 42 entries for 1,000 events; a third is walking them
  *
  * Overcommitted guests, `gen -w overcommitted` (8 vCPUs on 4 pCPUs), beside the default guest in
@@ -34,7 +34,7 @@
  *                  overcommitted  default
  *   naive              14.6         14.2
  *   automaton_1         5.6          2.9   twice the vCPUs, and a pCPU's row beside each
- *   automaton_all       8.4          3.5   1,456 states instead of 973; 12 times naive's policy-events
+ *   automaton_all       8.4          3.5   1,456 states instead of 973; in policy-events 12 x naive
  *   file_all           11.6          6.3   86 and 160 M events/s
  *
  * Recorded traces, repeated to 17 million events, stay in the naive interpreter's branch predictor,

@@ -85,7 +85,7 @@ struct phrase_builder *phrase_builder_new(void);
  * @phrase:   @nr of them; each has an earlier code and a word
  * @nr:       1 to BLOCK_MAX_PHRASES; words and phrases are BLOCK_MAX_CODES at most
  *
- * Cost: some 50 instructions an event, learning included. Return: the digest, NULL when it would
+ * Cost: some 60 instructions an event, learning included. Return: the digest, NULL when it would
  * not be worth its room or when a word varies that is no HLT.
  */
 const struct trace_block *phrase_build(struct phrase_builder *builder,

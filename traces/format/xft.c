@@ -867,22 +867,29 @@ static int check_pair(struct xft_reader *r, struct xfd_error *err)
 	return REFUSE_AT(r, err, digest->offset, "the digest does not agree with its block");
 }
 
+/* The pending digest was counted as its block; now the block itself comes. */
+static int begin_pending(struct xft_reader *r, struct xfd_error *err)
+{
+	uint32_t magic = 0;
+	int ret;
+
+	r->digest_header.pending = false;
+	r->nr_blocks--;
+	r->nr_events -= r->digest_header.nr_events;
+	ret = peek_magic(r, &magic, err);
+	return ret || magic == BLOCK_MAGIC ? ret : refuse_magic(r, magic, err);
+}
+
 /* Pass over the block whose digest was enough; only its header is looked at. */
 static int skip_pending(struct xft_reader *r, struct xfd_error *err)
 {
 	struct digest_header *digest = &r->digest_header;
 	uint64_t rest, done = 0;
-	uint32_t magic = 0;
 	int ret;
 
 	if (!digest->pending)
 		return 0;
-	digest->pending = false;
-	r->nr_blocks--;
-	r->nr_events -= digest->nr_events;
-	ret = peek_magic(r, &magic, err);
-	if (!ret && magic != BLOCK_MAGIC)
-		ret = refuse_magic(r, magic, err);
+	ret = begin_pending(r, err);
 	if (!ret)
 		ret = read_block_header(r, &r->header, err);
 	if (!ret)
@@ -992,15 +999,8 @@ static int xft_expand(void *reader, struct trace_block *block, struct xfd_error 
 {
 	struct xft_reader *r = reader;
 	const struct trace_block *digest = &r->digest->block;
-	uint32_t magic = 0;
-	int ret;
+	int ret = begin_pending(r, err);
 
-	r->digest_header.pending = false;
-	r->nr_blocks--;
-	r->nr_events -= digest->nr_events;
-	ret = peek_magic(r, &magic, err);
-	if (!ret && magic != BLOCK_MAGIC)
-		ret = refuse_magic(r, magic, err);
 	if (!ret)
 		ret = load_block(r, err);
 	if (!ret)
