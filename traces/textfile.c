@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <xxhash.h>
 #include <zlib.h>
 #include <zstd.h>
 
 #include "traces/infile.h"
+#include "traces/xxh.h"
 
 enum {
 	/* Fits the second-level cache beside everything else; at least two longest lines. */

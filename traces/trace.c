@@ -11,14 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
-#if defined(__x86_64__) && __has_include(<xxh_x86dispatch.h>)
-#include <xxh_x86dispatch.h> /* the same hash, with the widest vectors that this CPU has */
-#endif
 
 #include "traces/format.h"
 #include "traces/le.h"
 #include "traces/validate.h"
+#include "traces/xxh.h"
 
 enum { SNIFF_BYTES = 65536, EVENT_BYTES = 24, EXPAND_EVENTS = 512 };
 

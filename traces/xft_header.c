@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "traces/xft.h"
+#include "traces/xxh.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 enum {
 	MAJOR = 1,

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 #include <zstd.h>
 
 #include "traces/digest.h"
 #include "traces/phrase.h"
 #include "traces/xft.h"
 #include "traces/xft_column.h"
+#include "traces/xxh.h"
 
 enum {
 	ZSTD_LEVEL = 1,

@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 #include <zstd.h>
 
 #include "traces/digest.h"
@@ -26,6 +25,7 @@
 #include "traces/phrase.h"
 #include "traces/xft.h"
 #include "traces/xft_column.h"
+#include "traces/xxh.h"
 
 enum { CHUNK = 1024 /* events decoded at a time, so that columns stay in the L1 cache */ };
 

@@ -23,12 +23,12 @@
 #include <sys/wait.h>
 #include <trace-cmd.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "traces/datlayout.h"
 #include "traces/datpages.h"
 #include "traces/infile.h"
 #include "traces/recording_format.h"
+#include "traces/xxh.h"
 
 enum {
 	MAX_FIELDS = 8,
