@@ -216,12 +216,12 @@ static void restores_are_scored_against_recorded_ones(void **state)
 	(void)state;
 	import_text(text, strlen(text), &quiet, &report);
 	assert_true(report.scored);
-	assert_int_equal(report.score.true_positives, 1);
-	assert_int_equal(report.score.false_positives, 1);
-	assert_int_equal(report.score.false_negatives, 1);
-	assert_int_equal(report.score.recall_outside, 1);
-	assert_int_equal(report.kernel_switches, 1);
-	assert_int_equal(report.restores, 3);
+	assert_int_equal(report.guest.score.true_positives, 1);
+	assert_int_equal(report.guest.score.false_positives, 1);
+	assert_int_equal(report.guest.score.false_negatives, 1);
+	assert_int_equal(report.guest.score.recall_outside, 1);
+	assert_int_equal(report.guest.kernel_switches, 1);
+	assert_int_equal(report.guest.restores, 3);
 }
 
 static void the_report_counts_what_was_there(void **state)
@@ -236,11 +236,11 @@ static void the_report_counts_what_was_there(void **state)
 	import_text(text, strlen(text), &quiet, &report);
 	assert_int_equal(report.nr_vcpus, 2);
 	assert_int_equal(report.duration_ns, 40000);
-	assert_int_equal(report.gaps, 1); /* b was there, c leaves */
-	assert_int_equal(report.idle_switches, 1);
-	assert_int_equal(report.amx_tasks, 1);
-	assert_int_equal(report.xfd_writes, 1);
-	assert_int_equal(report.restores, 2);
+	assert_int_equal(report.guest.gaps, 1); /* b was there, c leaves */
+	assert_int_equal(report.guest.idle_switches, 1);
+	assert_int_equal(report.guest.amx_tasks, 1);
+	assert_int_equal(report.guest.xfd_writes, 1);
+	assert_int_equal(report.guest.restores, 2);
 	assert_int_equal(report.events, 2 * 2 + 5 + 1);
 	assert_int_equal(report.recording.unparsed, 1);
 	assert_int_equal(report.nr_skipped, 1);
@@ -368,12 +368,12 @@ static void samples_give_the_counts_of_the_oracle(void **state)
 						  NULL, &err),
 				 0);
 		assert_int_equal(report.recording.switches, samples[i].switches);
-		assert_int_equal(report.restores, samples[i].restores);
-		assert_int_equal(report.xfd_writes, samples[i].xfd_writes);
-		assert_int_equal(report.amx_tasks, 2);
-		assert_int_equal(report.score.true_positives, samples[i].tp);
-		assert_int_equal(report.score.false_positives, samples[i].fp);
-		assert_int_equal(report.score.false_negatives, samples[i].fn);
+		assert_int_equal(report.guest.restores, samples[i].restores);
+		assert_int_equal(report.guest.xfd_writes, samples[i].xfd_writes);
+		assert_int_equal(report.guest.amx_tasks, 2);
+		assert_int_equal(report.guest.score.true_positives, samples[i].tp);
+		assert_int_equal(report.guest.score.false_positives, samples[i].fp);
+		assert_int_equal(report.guest.score.false_negatives, samples[i].fn);
 		assert_int_equal(report.scored, samples[i].tp != 0);
 	}
 }
@@ -438,7 +438,7 @@ static void evidence_that_comes_late_counts(void **state)
 			fail_msg("%s", err.text);
 		assert_int_equal(report.mode, row->mode);
 		assert_int_equal(report.host, row->host);
-		assert_int_equal(report.unused_writes, row->unused);
+		assert_int_equal(report.guest.unused_writes, row->unused);
 		assert_int_equal(report.recording.lines,
 				 2 + IMPORT_LOOKAHEAD + (strlen(row->late) > 0) +
 					 (strstr(row->late, "1c4") && strstr(row->late, "fpu")) +

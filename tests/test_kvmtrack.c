@@ -442,7 +442,7 @@ static void a_guest_that_tells_its_writes_is_measured(void **state)
 		       &r);
 	assert_int_equal(r.mode, IMPORT_MEASURED);
 	assert_false(r.host);
-	assert_int_equal(r.xfd_writes, 2);
+	assert_int_equal(r.guest.xfd_writes, 2);
 }
 
 #define FPU(cpu, ns, pid, bv)                                                                      \
@@ -462,8 +462,8 @@ static void recorded_restores_replace_the_projection(void **state)
 		       "+1000 wrxfd 0x40000\ntilerelease\n+1000 wrxfd 0\namx\n",
 		       &r);
 	assert_int_equal(r.mode, IMPORT_RESTORED);
-	assert_int_equal(r.restores, 5);
-	assert_int_equal(r.amx_tasks, 1);
+	assert_int_equal(r.guest.restores, 5);
+	assert_int_equal(r.guest.amx_tasks, 1);
 }
 
 /* ---- modes and refusals ---- */
@@ -587,7 +587,7 @@ static void a_mode_can_be_chosen(void **state)
 	file_save(scratch_path("in.txt"), text, strlen(text));
 	assert_int_equal(import_file(scratch_path("in.txt"), &options, &report, &err), 0);
 	assert_int_equal(report.mode, IMPORT_PROJECTED);
-	assert_int_equal(report.unused_writes, 1);
+	assert_int_equal(report.guest.unused_writes, 1);
 	bytes = file_load(scratch_path("out.xfs"));
 	assert_non_null(strstr((char *)bytes.data, "\"mode\":\"projected\""));
 	free(bytes.data);

@@ -15,25 +15,8 @@
  * first write of IA32_XFD of a guest that was idle before, makes the import begin again with it.
  * Standard input cannot be read twice; there the report counts what was left unused.
  *
- * A host's recording is what traces/kvmtrack.h makes of it. In the others every CPU of the
- * recording becomes a vCPU, numbered from 0 in order of CPU numbers, each on its own pCPU; the
- * clock of all of them starts at the recording's first time stamp. What the tasks do to IA32_XFD is
- * projected (traces/projection.h). What else makes a vCPU exit is assumed:
- *
- * - Boot: wrxfd 0x40000 and xsetbv, at time 0.
- * - Idle is HLT: a switch to pid 0 is hlt, the next sign of life is wake. A CPU whose first
- *   line has pid 0 slept from the beginning. While it sleeps nothing else happens on it.
- * - Guest timer: each tick is two exits on the fastpath, because the VMX preemption timer
- *   expires and the guest arms the next tick by writing TSC_DEADLINE, both of which KVM serves
- *   without leaving its inner loop. A recorded local_timer_entry is a tick; if there is none,
- *   a running vCPU ticks at multiples of 1/hz (NO_HZ_IDLE: an idle one does not).
- * - Host timer: the host's own tick interrupts a running vCPU, at odd multiples of
- *   1/(2*host_hz), so that it does not fall together with the guest's.
- * - IPIs cause no exits: the processors that have AMX deliver them by IPI virtualisation.
- * - Where events were lost, the CPU's registers belong to nobody.
- *
- * At equal times guest ticks come first, then host ticks, then what was recorded, in its
- * order; ticks go from vCPU to vCPU.
+ * A host's recording is what traces/kvmtrack.h makes of it, all others what traces/guesttrack.h
+ * does, where it stands what is assumed of a guest of which nobody has seen the VM-exits.
  */
 #ifndef TRACES_IMPORT_H
 #define TRACES_IMPORT_H
@@ -42,6 +25,7 @@
 #include <stdint.h>
 
 #include "traces/error.h"
+#include "traces/guesttrack.h"
 #include "traces/kvmtrack.h"
 #include "traces/recording.h"
 #include "traces/taskname.h"
@@ -82,46 +66,21 @@ struct import_options {
 };
 
 /**
- * struct import_score - Projected restores against recorded ones.
- * @true_positives:  switches for which both have a restore
- * @false_positives: only the projection has one
- * @false_negatives: only the recording has one
- * @recall_outside:  recorded restores that no projected switch precedes, not in the score
- *
- * A switch counts once the next one on its CPU has come. Precision is tp / (tp + fp), recall
- * tp / (tp + fn).
- */
-struct import_score {
-	uint64_t true_positives;
-	uint64_t false_positives;
-	uint64_t false_negatives;
-	uint64_t recall_outside;
-};
-
-/**
  * struct import_report - What was read and what came of it.
  * @recording:       counts of the input
  * @source_hash:     XXH3-128 of the uncompressed text
  * @nr_vcpus:        CPUs seen
  * @duration_ns:     from first to last time stamp
- * @kernel_switches: switches to kernel threads
- * @idle_switches:   switches to idle
- * @gaps:            switches from a task that was not seen coming
- * @restores:        projected
- * @xfd_writes:      projected wrxfd after boot, first uses included
- * @amx_tasks:       tasks that were named and ran; each has one first use
  * @events:          in the trace
  * @recorded_ticks:  the guest's ticks were recorded, hz does not matter
- * @scored:          restores were recorded, @score is filled
- * @score:           how good the projection of restores is
+ * @scored:          restores were recorded beside a projection, which has a score
  * @top:             user tasks' names that were switched in most
  * @nr_top:          entries of @top
  * @skipped:         events without use, by name
  * @mode:            how the trace was made
- * @host:            measured from a host's recording; @kvm is filled and nothing above but
- *                   @recording, @source_hash, @nr_vcpus, @duration_ns and @events
+ * @host:            measured from a host's recording: @kvm is filled and not @guest
+ * @guest:           what became of a guest's recording
  * @kvm:             what the host's recording held
- * @unused_writes:   recorded writes of XFD that the mode has no use for
  * @nr_skipped:      entries of @skipped
  */
 struct import_report {
@@ -129,24 +88,17 @@ struct import_report {
 	char source_hash[TRACE_HASH_LEN];
 	uint32_t nr_vcpus;
 	uint64_t duration_ns;
-	uint64_t kernel_switches;
-	uint64_t idle_switches;
-	uint64_t gaps;
-	uint64_t restores;
-	uint64_t xfd_writes;
-	uint64_t amx_tasks;
 	uint64_t events;
 	bool recorded_ticks;
 	bool scored;
-	struct import_score score;
 	struct taskname_count top[TASKNAME_TOP];
 	uint32_t nr_top;
 	struct skipped_event skipped[RECORDING_SKIPPED_NAMES];
 	uint32_t nr_skipped;
 	enum import_mode mode;
 	bool host;
+	struct guesttrack_counts guest;
 	struct kvmtrack_counts kvm;
-	uint64_t unused_writes;
 };
 
 /**

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two passes, as traces/import.c. The first follows threads and spools what their vCPUs do,
+ * Two passes, as traces/guesttrack.h. The first follows threads and spools what their vCPUs do,
  * each by its own clock (struct spool_record::cpu is the vCPU, a pCPU argument is the host's
  * CPU number); the second numbers pCPUs and keeps at most one vCPU on each.
  */

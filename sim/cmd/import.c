@@ -126,7 +126,7 @@ static json_t *kvm_json(const struct import_report *r)
 
 static json_t *score_json(const struct import_report *r)
 {
-	const struct import_score *s = &r->score;
+	const struct guesttrack_score *s = &r->guest.score;
 
 	if (!r->scored)
 		return json_null();
@@ -154,11 +154,13 @@ static void print_json(struct cli_output *out, const struct args *args, const ch
 			  kvm_json(r), "vcpus", cli_uint(r->nr_vcpus), "duration_ns",
 			  cli_uint(r->duration_ns), "lines", cli_uint(r->recording.lines),
 			  "switches", cli_uint(r->recording.switches), "migrations",
-			  cli_uint(r->recording.migrations), "restores", cli_uint(r->restores),
-			  "xfd_writes_after_boot", cli_uint(r->xfd_writes), "amx_tasks",
-			  cli_uint(r->amx_tasks), "events", cli_uint(r->events), "kernel_switches",
-			  cli_uint(r->kernel_switches), "idle_switches", cli_uint(r->idle_switches),
-			  "lost_events", cli_uint(r->recording.lost_events), "unparsed_lines",
+			  cli_uint(r->recording.migrations), "restores",
+			  cli_uint(r->guest.restores), "xfd_writes_after_boot",
+			  cli_uint(r->guest.xfd_writes), "amx_tasks", cli_uint(r->guest.amx_tasks),
+			  "events", cli_uint(r->events), "kernel_switches",
+			  cli_uint(r->guest.kernel_switches), "idle_switches",
+			  cli_uint(r->guest.idle_switches), "lost_events",
+			  cli_uint(r->recording.lost_events), "unparsed_lines",
 			  cli_uint(r->recording.unparsed), "stack_lines",
 			  cli_uint(r->recording.stack_lines), "skipped", skipped, "score",
 			  score_json(r)));
@@ -211,17 +213,17 @@ static void print_text(FILE *out, const struct args *args, const char *output,
 		(double)r->duration_ns / 1e9, table_number(r->recording.switches, a),
 		table_number(r->events, b));
 	if (r->mode == IMPORT_MEASURED)
-		fprintf(out, "measured: %s XFD writes", table_number(r->xfd_writes, b));
+		fprintf(out, "measured: %s XFD writes", table_number(r->guest.xfd_writes, b));
 	else
 		fprintf(out,
 			"%s (an estimate): %s FPU restores, %s XFD writes after boot by %s AMX "
 			"task%s",
-			import_mode_name(r->mode), table_number(r->restores, a),
-			table_number(r->xfd_writes, b), table_number(r->amx_tasks, c),
-			r->amx_tasks == 1 ? "" : "s");
+			import_mode_name(r->mode), table_number(r->guest.restores, a),
+			table_number(r->guest.xfd_writes, b), table_number(r->guest.amx_tasks, c),
+			r->guest.amx_tasks == 1 ? "" : "s");
 	if (r->recording.switches)
 		fprintf(out, ", %.2f%% of switches",
-			100 * ratio(r->xfd_writes, r->recording.switches));
+			100 * ratio(r->guest.xfd_writes, r->recording.switches));
 	fputc('\n', out);
 	if (r->recorded_ticks)
 		fprintf(out, "guest ticks: as recorded; host ticks: assumed %" PRIu32 " Hz\n",
@@ -234,12 +236,12 @@ static void print_text(FILE *out, const struct args *args, const char *output,
 		fprintf(out,
 			"score against the recorded restores: precision %.4f, recall %.4f "
 			"(%s right, %" PRIu64 " too many, %" PRIu64 " missed)\n",
-			ratio(r->score.true_positives,
-			      r->score.true_positives + r->score.false_positives),
-			ratio(r->score.true_positives,
-			      r->score.true_positives + r->score.false_negatives),
-			table_number(r->score.true_positives, a), r->score.false_positives,
-			r->score.false_negatives);
+			ratio(r->guest.score.true_positives,
+			      r->guest.score.true_positives + r->guest.score.false_positives),
+			ratio(r->guest.score.true_positives,
+			      r->guest.score.true_positives + r->guest.score.false_negatives),
+			table_number(r->guest.score.true_positives, a),
+			r->guest.score.false_positives, r->guest.score.false_negatives);
 }
 
 /* What a host's recording leaves open. */
@@ -295,19 +297,19 @@ static void warn(const struct args *args, const struct import_report *r)
 	if (r->recording.bits == 32)
 		cli_warn(
 			"recorded on a 32-bit kernel, which has no AMX: only the schedule is used");
-	if (r->unused_writes && args->options.mode == IMPORT_AUTO)
+	if (r->guest.unused_writes && args->options.mode == IMPORT_AUTO)
 		cli_warn("writes of IA32_XFD were recorded, but after the first %d events, and "
 			 "this input cannot be read twice: import it from a file",
 			 IMPORT_LOOKAHEAD);
-	else if (r->unused_writes)
+	else if (r->guest.unused_writes)
 		cli_warn("writes of IA32_XFD were recorded; --mode measured uses them");
 	if (r->mode != IMPORT_PROJECTED)
 		; /* nobody has to name AMX tasks */
-	else if (!r->amx_tasks && !args->options.amx_tasks)
+	else if (!r->guest.amx_tasks && !args->options.amx_tasks)
 		cli_warn("no AMX task was named, so XFD is written at boot only; name them with "
 			 "--amx-tasks 'GLOB'. Commonest tasks: %s",
 			 names);
-	else if (!r->amx_tasks)
+	else if (!r->guest.amx_tasks)
 		cli_warn("no task matches --amx-tasks '%s'. Commonest tasks: %s",
 			 args->options.amx_tasks, names);
 	if (r->recording.loss_places || r->recording.overwritten_events)

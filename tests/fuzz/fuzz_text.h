@@ -84,8 +84,8 @@ static inline void fuzz_import(const char *const *paths, size_t nr, enum import_
 		fuzz_check(err.kind == XFD_ERROR_INPUT && *err.text, "a silent error");
 		fuzz_check(!lseek(out.fd, 0, SEEK_END), "an output although it failed");
 	} else {
-		fuzz_check(report.nr_vcpus && report.events >= report.xfd_writes &&
-				   report.amx_tasks <= report.xfd_writes &&
+		fuzz_check(report.nr_vcpus && report.events >= report.guest.xfd_writes &&
+				   report.guest.amx_tasks <= report.guest.xfd_writes &&
 				   report.recording.switches <= report.recording.lines,
 			   "counts that cannot be");
 		fuzz_check(!trace_reader_open(out.path, &reader, &err) &&
