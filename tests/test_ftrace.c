@@ -362,9 +362,9 @@ static void a_recording_is_counted_line_by_line(void **state)
 	assert_int_equal(stats->lines, 11);
 	assert_int_equal(stats->events, 6);
 	assert_int_equal(stats->unparsed, 1);
-	assert_int_equal(stats->switches, 1);
-	assert_int_equal(stats->migrations, 1);
-	assert_int_equal(stats->timers, 1);
+	assert_int_equal(stats->by_kind[SCHED_EVENT_SWITCH], 1);
+	assert_int_equal(stats->by_kind[SCHED_EVENT_MIGRATE], 1);
+	assert_int_equal(stats->by_kind[SCHED_EVENT_TIMER], 1);
 	assert_int_equal(stats->skipped, 3);
 	assert_int_equal(stats->loss_places, 2);
 	assert_int_equal(stats->lost_events, 40 + 1);

@@ -367,7 +367,7 @@ static void samples_give_the_counts_of_the_oracle(void **state)
 		assert_int_equal(import_recording(path, &options, scratch_path("out.xft"), &report,
 						  NULL, &err),
 				 0);
-		assert_int_equal(report.recording.switches, samples[i].switches);
+		assert_int_equal(report.recording.by_kind[SCHED_EVENT_SWITCH], samples[i].switches);
 		assert_int_equal(report.guest.restores, samples[i].restores);
 		assert_int_equal(report.guest.xfd_writes, samples[i].xfd_writes);
 		assert_int_equal(report.guest.amx_tasks, 2);

@@ -558,7 +558,7 @@ static void entries_of_amd_measure_nothing(void **state)
 		assert_int_equal(import_file(path, NULL, &report, &err), 0);
 		assert_int_equal(report.mode, IMPORT_PROJECTED);
 		assert_false(report.host);
-		assert_int_equal(report.recording.switches, 10);
+		assert_int_equal(report.recording.by_kind[SCHED_EVENT_SWITCH], 10);
 		assert_int_equal(report.recording.by_kind[SCHED_EVENT_KVM_FOREIGN], 5);
 		assert_true(import_file(path, &measured, &report, &err) < 0);
 		assert_error(&err, XFD_ERROR_INPUT, "arm64 or AMD");

@@ -425,7 +425,7 @@ static void a_32_bit_kernel_has_nothing_to_measure(void **state)
 	assert_int_equal(
 		import_recording(path, &options, scratch_path("x.xfs"), &report, NULL, &err), 0);
 	assert_int_equal(report.recording.bits, 32);
-	assert_int_equal(report.recording.switches, 4);
+	assert_int_equal(report.recording.by_kind[SCHED_EVENT_SWITCH], 4);
 	assert_int_equal(report.mode, IMPORT_PROJECTED);
 	options.mode = IMPORT_MEASURED;
 	assert_true(import_recording(path, &options, scratch_path("x.xfs"), &report, NULL, &err) <

@@ -43,6 +43,19 @@ static const char *const usual_lines[] = {
 	KERNEL_HEAD "kvm_entry: vcpu 3",
 	REPORT_HEAD "kvm_msr:              msr_write 1c4 = 0x40000",
 	KERNEL_HEAD "kvm_msr: msr_read c0000080 = 0xffffffffffffffff",
+	KERNEL_HEAD "sched_migrate_task: comm=wrk pid=7 prio=120 orig_cpu=1 dest_cpu=2",
+	KERNEL_HEAD "read_msr: 1c4, value 40000",
+	KERNEL_HEAD "write_msr: 1c4, value 0 #GP\r",
+	KERNEL_HEAD "local_timer_entry: vector=236",
+	KERNEL_HEAD "x86_fpu_regs_activated: x86/fpu: 00000000a1b2c3d4 load: 1 xfeatures: 602e7 "
+		    "xcomp_bv: 80000000000602e7",
+	REPORT_HEAD "kvm_userspace_exit:   reason KVM_EXIT_MMIO (6)",
+	REPORT_HEAD "xfdsim:               tilerelease value=0",
+	REPORT_HEAD "xfdsim:               not-a-note value=0",
+	REPORT_HEAD "kvm_fpu:              load",
+	REPORT_HEAD "anything:             at all",
+	REPORT_HEAD "no colon",
+	REPORT_HEAD,
 };
 
 /* Each of them differs from one above, in what makes it another line or none. */
@@ -88,8 +101,8 @@ static const char *const other_lines[] = {
 	KERNEL_HEAD "kvm_msr: msr_write 1c4 = 0x40000 (#GP)",
 	KERNEL_HEAD "kvm_msr: msr_write 1c4 = 0x12345678123456789",
 	KERNEL_HEAD "kvm_msr: msr_write  = 0x4",
-	KERNEL_HEAD "sched_migrate_task: comm=wrk pid=7 prio=120 orig_cpu=1 dest_cpu=2",
 	KERNEL_HEAD "kvm_exits: vcpu 0",
+	KERNEL_HEAD "write_msr: 1c4 value 0",
 	"",
 	"# comment",
 	"             wrk",

@@ -19,18 +19,19 @@ struct usual_compared {
 static inline bool usual_compare_line(struct usual *usual, const char *line, size_t len,
 				      size_t *used)
 {
-	size_t end = len && line[len - 1] == '\r' ? len - 1 : len, name_len;
+	size_t end = len && line[len - 1] == '\r' ? len - 1 : len, name_len, fast_len = 0;
 	struct sched_event fast, slow;
-	const char *name, *wanted;
+	const char *name, *wanted, *fast_name = NULL;
 	enum ftrace_line is;
 
 	/* Whatever is not filled must not be filled by the other either. */
 	memset(&fast, 0xa5, sizeof(fast));
 	memset(&slow, 0xa5, sizeof(slow));
-	*used = usual_line(usual, line, &fast);
+	*used = usual_line(usual, line, &fast, &fast_name, &fast_len);
 	is = ftrace_parse_line(line, end, &slow, &name, &name_len, &wanted);
 	if (*used)
 		return is == FTRACE_LINE_EVENT && *used == len + 1 &&
+		       (!fast_name || (fast_name == name && fast_len == name_len)) &&
 		       !memcmp(&fast, &slow, sizeof(fast));
 	if (is == FTRACE_LINE_EVENT)
 		usual_learn(usual, line, end, &slow);

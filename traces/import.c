@@ -263,19 +263,19 @@ static json_t *counts_to_json(const struct import_report *report)
 	} rows[] = {
 		{"amx_tasks", report->guest.amx_tasks},
 		{"duration_ns", report->duration_ns},
-		{"fpu_activated", stats->fpu_activated},
+		{"fpu_activated", stats->by_kind[SCHED_EVENT_FPU_ACTIVATED]},
 		{"gaps", report->guest.gaps},
 		{"idle_switches", report->guest.idle_switches},
 		{"kernel_switches", report->guest.kernel_switches},
 		{"lines", stats->lines},
 		{"loss_places", stats->loss_places},
 		{"lost_events", stats->lost_events},
-		{"migrations", stats->migrations},
+		{"migrations", stats->by_kind[SCHED_EVENT_MIGRATE]},
 		{"overwritten_events", stats->overwritten_events},
 		{"restores", report->guest.restores},
 		{"skipped", stats->skipped},
-		{"switches", stats->switches},
-		{"timers", stats->timers},
+		{"switches", stats->by_kind[SCHED_EVENT_SWITCH]},
+		{"timers", stats->by_kind[SCHED_EVENT_TIMER]},
 		{"unparsed", stats->unparsed},
 		{"stack_lines", stats->stack_lines},
 		{"vcpus", report->nr_vcpus},
@@ -446,8 +446,9 @@ static int finish_report(struct import *import, struct xfd_error *err)
 	    report->recording.origin_khz <= IMPORT_MAX_TSC_KHZ)
 		import->settled.tsc_khz = report->recording.origin_khz;
 	report->duration_ns = report->recording.last_ns - report->recording.first_ns;
-	report->recorded_ticks = report->recording.timers != 0;
-	report->scored = report->mode == IMPORT_PROJECTED && report->recording.fpu_activated != 0;
+	report->recorded_ticks = report->recording.by_kind[SCHED_EVENT_TIMER] != 0;
+	report->scored = report->mode == IMPORT_PROJECTED &&
+			 report->recording.by_kind[SCHED_EVENT_FPU_ACTIVATED] != 0;
 	report->nr_top = (uint32_t)taskname_top(import->names, report->top);
 	report->nr_skipped = (uint32_t)recording_skipped(import->recording, report->skipped);
 	if (import->host)
@@ -462,11 +463,12 @@ static int finish_report(struct import *import, struct xfd_error *err)
 		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
 				     RECORDING_NO_EXITS "; --mode projected takes it for a guest's",
 				     recording_kvm_events(&report->recording));
-	if (report->mode == IMPORT_RESTORED && !report->recording.fpu_activated)
+	if (report->mode == IMPORT_RESTORED &&
+	    !report->recording.by_kind[SCHED_EVENT_FPU_ACTIVATED])
 		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
 				     "no load of FPU registers in the recording: record with -e "
 				     "x86_fpu:x86_fpu_regs_activated, or choose another --mode");
-	if (report->mode == IMPORT_PROJECTED && !report->recording.switches)
+	if (report->mode == IMPORT_PROJECTED && !report->recording.by_kind[SCHED_EVENT_SWITCH])
 		return xfd_error_set(
 			err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
 			"no sched_switch in the recording to project from: record with "

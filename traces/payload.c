@@ -612,16 +612,21 @@ static bool parse_x86_fpu(struct cursor c, struct sched_event *event, uint32_t k
 /* "NOTE value=N", or with -R "note=N value=N". One of a newer xfdsim is as good as none. */
 static bool parse_note(struct cursor c, struct sched_event *event)
 {
-	static const char *const names[] = {
-#define X(number, symbol, name) [number] = name " ",
+	static const struct {
+		const char *text;
+		size_t len;
+	} names[] = {
+#define X(number, symbol, name) [number] = {name " ", sizeof(name)},
 		RECORDING_NOTES(X)
 #undef X
 	};
 	uint64_t note = NR_RECORDING_NOTES;
 
-	for (uint32_t i = 0; i < NR_RECORDING_NOTES && note == NR_RECORDING_NOTES; i++)
-		if (take_bytes(&c, names[i], strlen(names[i])))
+	for (uint32_t i = 0; c.p < c.end && i < NR_RECORDING_NOTES; i++)
+		if (*c.p == *names[i].text && take_bytes(&c, names[i].text, names[i].len)) {
 			note = i;
+			break;
+		}
 	if (note == NR_RECORDING_NOTES && !RAW_FIELD(&c, "note=", false, &note))
 		return true;
 	if (!RAW_FIELD(&c, "value=", false, &event->value))

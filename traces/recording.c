@@ -447,55 +447,48 @@ static void take_note(struct recording_stats *stats, const struct sched_event *e
 		stats->origin_khz = event->value;
 }
 
-static inline void count_event(struct recording *recording, const struct sched_event *event,
-			       const char *name, size_t name_len)
+/* The kinds of events of which more is known than their number. */
+static void count_rare(struct recording *recording, const struct sched_event *event,
+		       const char *name, size_t name_len)
 {
 	struct recording_stats *stats = &recording->stats;
 
-	stats->by_kind[event->kind]++;
 	switch (event->kind) {
-	case SCHED_EVENT_SWITCH:
-		stats->switches++;
-		break;
-	case SCHED_EVENT_MIGRATE:
-		stats->migrations++;
-		break;
-	case SCHED_EVENT_TIMER:
-		stats->timers++;
-		break;
-	case SCHED_EVENT_FPU_ACTIVATED:
-		stats->fpu_activated++;
-		break;
 	case SCHED_EVENT_LOST:
 		stats->loss_places++;
 		stats->uncounted_losses += !event->lost;
 		count_lost(stats, event->lost ? event->lost : 1);
 		break;
-	case SCHED_EVENT_KVM_EXIT:
-		stats->plugin_prints +=
-			!event->has_intr_info && event->vcpu == RECORDING_UNKNOWN_VCPU;
-		break;
 	case SCHED_EVENT_NOTE:
 		take_note(stats, event);
 		break;
-	case SCHED_EVENT_FPU_DEACTIVATED: /* understood, but an activation says it all */
-	case SCHED_EVENT_KVM_FPU:
-	case SCHED_EVENT_KVM_TSC:
-	case SCHED_EVENT_OTHER:
+	default: /* understood, but of no use: an activation says what a deactivation does */
 		count_skipped(recording, name, name_len);
-		break;
-	default:
-		break;
 	}
+}
+
+static inline void count_event(struct recording *recording, const struct sched_event *event,
+			       const char *name, size_t name_len)
+{
+	static const uint32_t rare = 1u << SCHED_EVENT_LOST | 1u << SCHED_EVENT_NOTE |
+				     1u << SCHED_EVENT_FPU_DEACTIVATED | 1u << SCHED_EVENT_KVM_FPU |
+				     1u << SCHED_EVENT_KVM_TSC | 1u << SCHED_EVENT_OTHER;
+
+	recording->stats.by_kind[event->kind]++;
+	if (rare >> event->kind & 1)
+		count_rare(recording, event, name, name_len);
+	else if (event->kind == SCHED_EVENT_KVM_EXIT)
+		recording->stats.plugin_prints +=
+			!event->has_intr_info && event->vcpu == RECORDING_UNKNOWN_VCPU;
 }
 
 /* Events that a trace can be made from. The entries of AMD look like those of Intel. */
 static bool is_useful(const struct recording_stats *stats)
 {
-	return stats->switches || stats->by_kind[SCHED_EVENT_KVM_EXIT] ||
+	return stats->by_kind[SCHED_EVENT_SWITCH] || stats->by_kind[SCHED_EVENT_KVM_EXIT] ||
 	       (stats->by_kind[SCHED_EVENT_KVM_ENTRY] &&
 		!stats->by_kind[SCHED_EVENT_KVM_FOREIGN]) ||
-	       stats->by_kind[SCHED_EVENT_MSR_WRITE] || stats->fpu_activated;
+	       stats->by_kind[SCHED_EVENT_MSR_WRITE] || stats->by_kind[SCHED_EVENT_FPU_ACTIVATED];
 }
 
 uint64_t recording_kvm_events(const struct recording_stats *stats)
@@ -587,12 +580,11 @@ static void take_usual_lines(struct recording *recording)
 	recording->in_stack = true;
 }
 
-/* Learn from a line, if there is something to learn, and go on behind it. */
+/* Learn from a line and go on behind it. */
 static void begin_usual_lines(struct recording *recording, const char *line, size_t len,
 			      const struct sched_event *event)
 {
-	if (!recording->usual.bracket || usual_kind(event->kind))
-		usual_learn(&recording->usual, line, len, event);
+	usual_learn(&recording->usual, line, len, event);
 	recording->end = recording->at;
 	if (!recording->usual.bracket)
 		return;
@@ -645,17 +637,18 @@ static __attribute__((noinline)) int next_line(struct recording *recording,
 
 int recording_next(struct recording *recording, struct sched_event *event, struct xfd_error *err)
 {
-	size_t len;
+	const char *name = "";
+	size_t len, name_len = 0;
 
 	if (recording->reader)
 		return next_record(recording, event, err);
 	if (recording->end - recording->at < USUAL_ROOM_BYTES ||
-	    !(len = usual_line(&recording->usual, recording->at, event)))
+	    !(len = usual_line(&recording->usual, recording->at, event, &name, &name_len)))
 		return next_line(recording, event, err);
 	recording->at += len;
 	recording->usual_lines++;
 	recording->stats.lines++;
-	return accept(recording, event, "", 0, err);
+	return accept(recording, event, name, name_len, err);
 }
 
 const struct recording_stats *recording_stats(const struct recording *recording)

@@ -190,16 +190,12 @@ struct skipped_event {
  * @unparsed:           lines that are neither ftrace nor comment
  * @stack_lines:        lines of call stacks below events
  * @cut:                1 if the last of them is the end of the text, without a newline
- * @switches:           sched_switch
- * @migrations:         sched_migrate_task
- * @timers:             local_timer_entry
- * @fpu_activated:      x86_fpu_regs_activated
  * @skipped:            lines of other events
  * @loss_places:        marks of loss
  * @lost_events:        the sum that they name; 1 for each of @uncounted_losses
  * @uncounted_losses:   marks of loss without a number
  * @overwritten_events: entries written less entries in buffer, from the header
- * @by_kind:            events by enum sched_event_kind, the four above included
+ * @by_kind:            events by enum sched_event_kind
  * @plugin_prints:      VM-exits whose printing leaves out vCPU and interruption information
  * @format:             "ftrace", "perf" or "tracedat"
  * @origin:             the mode of the trace that the recording is an export of; NULL for none
@@ -214,10 +210,6 @@ struct recording_stats {
 	uint64_t unparsed;
 	uint64_t stack_lines;
 	uint64_t cut;
-	uint64_t switches;
-	uint64_t migrations;
-	uint64_t timers;
-	uint64_t fpu_activated;
 	uint64_t skipped;
 	uint64_t loss_places;
 	uint64_t lost_events;

@@ -62,6 +62,16 @@ struct recording_format {
 bool payload_parse(const char *name, size_t len, const char *text, const char *end,
 		   struct sched_event *event);
 
+/**
+ * ftrace_parse_event() - The part of ftrace_parse_line() behind the time.
+ * @text: up to @end, " EVENT: FIELDS"
+ * @end:  end of the line
+ *
+ * The rest as there.
+ */
+enum ftrace_line ftrace_parse_event(const char *text, const char *end, struct sched_event *event,
+				    const char **name, size_t *name_len, const char **wanted);
+
 /** payload_parse_switch() - sched_switch, the same. */
 bool payload_parse_switch(const char *text, const char *end, struct sched_event *event);
 

@@ -33,7 +33,7 @@ enum {
 	USUAL_REASON_BYTES = 32
 };
 
-/* The events that are read here. */
+/* The events of which all is read here; of others the columns. */
 enum usual_event { USUAL_SWITCH, USUAL_EXIT, USUAL_ENTRY, USUAL_MSR, NR_USUAL_EVENTS };
 
 /* "TASK-PID [CPU] " as a line begins, @len bytes, and the numbers in it. */
@@ -98,10 +98,13 @@ struct usual {
  * @usual: what was learned; learns texts that come again
  * @text:  USUAL_ROOM_BYTES, from the line's first byte on
  * @event: filled if the line is usual; may be changed otherwise
+ * @name:  set where ftrace_parse_line() would and the event is none of enum usual_event
+ * @name_len: the same
  *
  * Return: the line's bytes, newline included; 0 for a line that is for ftrace_parse_line().
  */
-size_t usual_line(struct usual *usual, const char *text, struct sched_event *event);
+size_t usual_line(struct usual *usual, const char *text, struct sched_event *event,
+		  const char **name, size_t *name_len);
 
 /**
  * usual_learn() - Remember the shape of a line.
@@ -112,12 +115,5 @@ size_t usual_line(struct usual *usual, const char *text, struct sched_event *eve
  */
 void usual_learn(struct usual *usual, const char *line, size_t len,
 		 const struct sched_event *event);
-
-/** usual_kind() - Are events of this kind read here? */
-static inline bool usual_kind(uint32_t kind)
-{
-	return kind == SCHED_EVENT_SWITCH || kind == SCHED_EVENT_KVM_EXIT ||
-	       kind == SCHED_EVENT_KVM_ENTRY || kind == SCHED_EVENT_KVM_MSR;
-}
 
 #endif /* TRACES_USUAL_H */

@@ -153,9 +153,9 @@ static void print_json(struct cli_output *out, const struct args *args, const ch
 			  import_mode_name(r->mode), "format", r->recording.format, "kvm",
 			  kvm_json(r), "vcpus", cli_uint(r->nr_vcpus), "duration_ns",
 			  cli_uint(r->duration_ns), "lines", cli_uint(r->recording.lines),
-			  "switches", cli_uint(r->recording.switches), "migrations",
-			  cli_uint(r->recording.migrations), "restores",
-			  cli_uint(r->guest.restores), "xfd_writes_after_boot",
+			  "switches", cli_uint(r->recording.by_kind[SCHED_EVENT_SWITCH]),
+			  "migrations", cli_uint(r->recording.by_kind[SCHED_EVENT_MIGRATE]),
+			  "restores", cli_uint(r->guest.restores), "xfd_writes_after_boot",
 			  cli_uint(r->guest.xfd_writes), "amx_tasks", cli_uint(r->guest.amx_tasks),
 			  "events", cli_uint(r->events), "kernel_switches",
 			  cli_uint(r->guest.kernel_switches), "idle_switches",
@@ -210,7 +210,8 @@ static void print_text(FILE *out, const struct args *args, const char *output,
 
 	fprintf(out, "%s -> %s: %" PRIu32 " vCPU%s, %.3f s, %s context switches, %s events\n",
 		args->recordings[0], output, r->nr_vcpus, r->nr_vcpus == 1 ? "" : "s",
-		(double)r->duration_ns / 1e9, table_number(r->recording.switches, a),
+		(double)r->duration_ns / 1e9,
+		table_number(r->recording.by_kind[SCHED_EVENT_SWITCH], a),
 		table_number(r->events, b));
 	if (r->mode == IMPORT_MEASURED)
 		fprintf(out, "measured: %s XFD writes", table_number(r->guest.xfd_writes, b));
@@ -221,9 +222,9 @@ static void print_text(FILE *out, const struct args *args, const char *output,
 			import_mode_name(r->mode), table_number(r->guest.restores, a),
 			table_number(r->guest.xfd_writes, b), table_number(r->guest.amx_tasks, c),
 			r->guest.amx_tasks == 1 ? "" : "s");
-	if (r->recording.switches)
+	if (r->recording.by_kind[SCHED_EVENT_SWITCH])
 		fprintf(out, ", %.2f%% of switches",
-			100 * ratio(r->guest.xfd_writes, r->recording.switches));
+			100 * ratio(r->guest.xfd_writes, r->recording.by_kind[SCHED_EVENT_SWITCH]));
 	fputc('\n', out);
 	if (r->recorded_ticks)
 		fprintf(out, "guest ticks: as recorded; host ticks: assumed %" PRIu32 " Hz\n",

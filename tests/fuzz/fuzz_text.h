@@ -86,7 +86,8 @@ static inline void fuzz_import(const char *const *paths, size_t nr, enum import_
 	} else {
 		fuzz_check(report.nr_vcpus && report.events >= report.guest.xfd_writes &&
 				   report.guest.amx_tasks <= report.guest.xfd_writes &&
-				   report.recording.switches <= report.recording.lines,
+				   report.recording.by_kind[SCHED_EVENT_SWITCH] <=
+					   report.recording.lines,
 			   "counts that cannot be");
 		fuzz_check(!trace_reader_open(out.path, &reader, &err) &&
 				   fuzz_copy(reader, NULL, hash),

@@ -175,37 +175,31 @@ static enum ftrace_line take_prefix(struct cursor *c, struct sched_event *event,
 	return FTRACE_LINE_EVENT;
 }
 
-/* Behind the time: " EVENT: FIELDS". */
-static enum ftrace_line parse_event(struct cursor *c, struct sched_event *event, const char **name,
-				    size_t *name_len, const char **wanted)
+enum ftrace_line ftrace_parse_event(const char *text, const char *end, struct sched_event *event,
+				    const char **name, size_t *name_len, const char **wanted)
 {
+	struct cursor c = {text, end};
 	const char *start;
 
-	take_spaces(c);
-	start = c->p;
-	/* The commonest; saves looking for the colon. */
-	if (c->end - start >= 16)
-		c->p += spells(start, "kvm_exit")   ? 8
-			: spells(start, "kvm_entr") ? 8
-			: spells(start, "sched_sw") ? 12
-						    : 0;
-	skip_name(c);
+	take_spaces(&c);
+	start = c.p;
+	skip_name(&c);
 	*name = start;
-	*name_len = c->p < c->end && *c->p == ':' ? (size_t)(c->p - start) : 0;
+	*name_len = c.p < c.end && *c.p == ':' ? (size_t)(c.p - start) : 0;
 	if (*name_len)
-		c->p++;
-	take_spaces(c);
+		c.p++;
+	take_spaces(&c);
 	event->kind = SCHED_EVENT_SWITCH;
 	if (*name_len == 12 && !memcmp(start, "sched_switch", 12)) {
-		if (payload_parse_switch(c->p, c->end, event))
+		if (payload_parse_switch(c.p, c.end, event))
 			return FTRACE_LINE_EVENT;
 		*wanted = "sched_switch as the kernel prints it (prev_comm= prev_pid= prev_prio= "
 			  "prev_state= ==> next_comm= next_pid= next_prio=); with trace-cmd use "
 			  "`trace-cmd report -N -t`";
 		return FTRACE_LINE_BAD;
 	}
-	return payload_parse(start, *name_len, c->p, c->end, event) ? FTRACE_LINE_EVENT
-								    : FTRACE_LINE_UNPARSED;
+	return payload_parse(start, *name_len, c.p, c.end, event) ? FTRACE_LINE_EVENT
+								  : FTRACE_LINE_UNPARSED;
 }
 
 /* `trace-cmd report -i A.dat -i B.dat` puts the file's name in front of each line. */
@@ -286,7 +280,7 @@ enum ftrace_line ftrace_parse_line(const char *line, size_t len, struct sched_ev
 		ret = take_usual_prefix(&c.p, c.end, event) ? FTRACE_LINE_EVENT
 							    : take_prefix(&c, event, wanted);
 		if (ret == FTRACE_LINE_EVENT)
-			return parse_event(&c, event, name, name_len, wanted);
+			return ftrace_parse_event(c.p, c.end, event, name, name_len, wanted);
 		if (ret == FTRACE_LINE_BAD)
 			return ret;
 		c.p = line;
@@ -306,7 +300,7 @@ enum ftrace_line ftrace_parse_line(const char *line, size_t len, struct sched_ev
 		if (ret == FTRACE_LINE_EVENT)
 			note_file(first, limit, event);
 		if (ret == FTRACE_LINE_EVENT)
-			return parse_event(&c, event, name, name_len, wanted);
+			return ftrace_parse_event(c.p, c.end, event, name, name_len, wanted);
 		if (ret == FTRACE_LINE_BAD)
 			return ret;
 	}
