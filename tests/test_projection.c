@@ -356,9 +356,13 @@ static void a_spool_gives_back_what_was_put_and_patched(void **state)
 		assert_int_equal(spool_count(spool), i);
 		record = spooled(i);
 		if (i % 5)
-			assert_int_equal(spool_add(spool, &record, &err), 0);
+			assert_int_equal(spool_add(spool, record.time_ns, record.cpu, record.kind,
+						   record.arg, &err),
+					 0);
 		else
-			assert_int_equal(spool_add_open(spool, &record, &places[i], &err), 0);
+			assert_int_equal(spool_add_open(spool, record.time_ns, record.cpu,
+							record.kind, record.arg, &places[i], &err),
+					 0);
 		if (i % 15 == 0)
 			assert_int_equal(spool_patch(spool, places[i / 3], 1000000 + i / 3, &err),
 					 0);
@@ -379,7 +383,6 @@ static void a_spool_gives_back_what_was_put_and_patched(void **state)
 
 static void a_spool_without_a_place_is_an_error_of_the_system(void **state)
 {
-	const struct spool_record record = {.kind = EVENT_hlt};
 	struct xfd_error err = {0};
 	struct spool *spool;
 	int ret = 0;
@@ -387,7 +390,7 @@ static void a_spool_without_a_place_is_an_error_of_the_system(void **state)
 	(void)state;
 	assert_int_equal(spool_new("/nonexistent", &spool, &err), 0);
 	for (int i = 0; i <= SPOOL_BUFFER_BYTES / 8 && !ret; i++)
-		ret = spool_add(spool, &record, &err);
+		ret = spool_add(spool, 0, 0, EVENT_hlt, 0, &err);
 	assert_int_not_equal(ret, 0);
 	assert_int_equal(err.kind, XFD_ERROR_SYSTEM);
 	spool_free(spool);

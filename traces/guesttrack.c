@@ -82,21 +82,13 @@ void guesttrack_free(struct guesttrack *track)
 
 /* ---- the first pass ---- */
 
-static int spool_event(struct guesttrack *track, uint64_t time_ns, uint32_t cpu,
-		       enum event_kind kind, uint64_t arg, struct xfd_error *err)
-{
-	struct spool_record record = {.time_ns = time_ns, .arg = arg, .cpu = cpu, .kind = kind};
-
-	return spool_add(track->spool, &record, err);
-}
-
 static int spool_out(struct guesttrack *track, uint64_t time_ns, uint32_t cpu,
 		     const struct projection_out *out, struct xfd_error *err)
 {
 	int ret = 0;
 
 	for (uint32_t i = 0; i < out->nr && !ret; i++)
-		ret = spool_event(track, time_ns, cpu, out->kind[i], out->arg[i], err);
+		ret = spool_add(track->spool, time_ns, cpu, out->kind[i], out->arg[i], err);
 	return ret;
 }
 
@@ -104,11 +96,9 @@ static int spool_out(struct guesttrack *track, uint64_t time_ns, uint32_t cpu,
 static int fall_asleep(struct guesttrack *track, uint64_t time_ns, uint32_t cpu,
 		       struct xfd_error *err)
 {
-	struct spool_record record = {
-		.time_ns = time_ns, .arg = NEVER, .cpu = cpu, .kind = EVENT_hlt};
-
 	track->cpus[cpu].halted = true;
-	return spool_add_open(track->spool, &record, &track->cpus[cpu].hlt_place, err);
+	return spool_add_open(track->spool, time_ns, cpu, EVENT_hlt, NEVER,
+			      &track->cpus[cpu].hlt_place, err);
 }
 
 static int wake_up(struct guesttrack *track, uint64_t time_ns, uint32_t cpu, struct xfd_error *err)
@@ -123,7 +113,7 @@ static int wake_up(struct guesttrack *track, uint64_t time_ns, uint32_t cpu, str
 		ret = spool_patch(track->spool, state->hlt_place, time_ns, err);
 	if (ret)
 		return ret;
-	return spool_event(track, time_ns, cpu, EVENT_wake, EVENT_SAME_PCPU, err);
+	return spool_add(track->spool, time_ns, cpu, EVENT_wake, EVENT_SAME_PCPU, err);
 }
 
 /* A line shows that @pid ran on its CPU. An idle task that leaves at once did not sleep. */
@@ -235,8 +225,8 @@ static int take_timer(struct guesttrack *track, const struct sched_event *event,
 	int ret = 0;
 
 	for (int i = 0; i < 2 && !ret && !track->cpus[event->cpu].halted; i++)
-		ret = spool_event(track, event->time_ns, event->cpu, EVENT_exit, EXIT_FASTPATH,
-				  err);
+		ret = spool_add(track->spool, event->time_ns, event->cpu, EVENT_exit, EXIT_FASTPATH,
+				err);
 	return ret;
 }
 
@@ -283,7 +273,7 @@ static int take_msr(struct guesttrack *track, const struct sched_event *event,
 	else if (write)
 		projection_wrote(track->projection, event->cpu, event->value, event->failed, &out);
 	else
-		return spool_event(track, event->time_ns, event->cpu, EVENT_rdxfd, 0, err);
+		return spool_add(track->spool, event->time_ns, event->cpu, EVENT_rdxfd, 0, err);
 	return use(track, event, &out, err);
 }
 

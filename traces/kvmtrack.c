@@ -160,27 +160,14 @@ static uint32_t number_of(const struct kvmtrack *track, const struct thread *t)
 static int put(struct kvmtrack *track, const struct thread *t, enum event_kind kind, uint64_t arg,
 	       struct xfd_error *err)
 {
-	struct spool_record record = {
-		.time_ns = t->clock_ns,
-		.arg = arg,
-		.cpu = number_of(track, t),
-		.kind = kind,
-	};
-
-	return spool_add(track->spool, &record, err);
+	return spool_add(track->spool, t->clock_ns, number_of(track, t), kind, arg, err);
 }
 
 /* How long it sleeps is told later. */
 static int put_hlt(struct kvmtrack *track, struct thread *t, struct xfd_error *err)
 {
-	struct spool_record record = {
-		.time_ns = t->clock_ns,
-		.arg = NEVER,
-		.cpu = number_of(track, t),
-		.kind = EVENT_hlt,
-	};
-
-	return spool_add_open(track->spool, &record, &t->hlt_place, err);
+	return spool_add_open(track->spool, t->clock_ns, number_of(track, t), EVENT_hlt, NEVER,
+			      &t->hlt_place, err);
 }
 
 static int add_thread(struct kvmtrack *track, const struct sched_event *event, struct thread **tp,

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "models/event.h"
 #include "traces/trace.h"
 
 /*
@@ -148,28 +147,28 @@ static __attribute__((noinline)) int flush(struct spool *spool, struct xfd_error
 	return ret;
 }
 
-static inline int add(struct spool *spool, const struct spool_record *r, uint64_t how,
-		      struct xfd_error *err)
+static inline int add(struct spool *spool, uint64_t time_ns, uint32_t cpu, enum event_kind kind,
+		      uint64_t arg, uint64_t how, struct xfd_error *err)
 {
-	uint64_t time_ns = r->time_ns - spool->last_ns[r->cpu], arg = r->arg + 1, *word, *more;
+	uint64_t since_ns = time_ns - spool->last_ns[cpu], stored = arg + 1, *word, *more;
 
-	assert(!spool->reading && r->cpu < TRACE_MAX_VCPUS);
+	assert(!spool->reading && cpu < TRACE_MAX_VCPUS);
 	if (BUFFER_WORDS - spool->nr < RECORD_WORDS && flush(spool, err))
 		return -EIO;
 	word = &spool->buffer[spool->nr];
 	more = word + 1;
-	spool->last_ns[r->cpu] = r->time_ns;
-	if (time_ns >= TIME_NEXT) {
-		time_ns = TIME_NEXT;
-		*more++ = r->time_ns;
+	spool->last_ns[cpu] = time_ns;
+	if (since_ns >= TIME_NEXT) {
+		since_ns = TIME_NEXT;
+		*more++ = time_ns;
 	}
-	if (how != ARG_HERE || arg >> ARG_BITS) {
-		*more++ = r->arg;
+	if (how != ARG_HERE || stored >> ARG_BITS) {
+		*more++ = arg;
 		how = ARG_NEXT;
-		arg = 0;
+		stored = 0;
 	}
-	*word = r->kind | (uint64_t)r->cpu << CPU_AT | how << HOW_AT | arg << ARG_AT |
-		time_ns << TIME_AT;
+	*word = kind | (uint64_t)cpu << CPU_AT | how << HOW_AT | stored << ARG_AT |
+		since_ns << TIME_AT;
 	spool->nr = (size_t)(more - spool->buffer);
 	spool->count++;
 	return 0;
@@ -193,15 +192,16 @@ static inline size_t read_record(struct spool *spool, const uint64_t *word, stru
 	return (size_t)(more - word);
 }
 
-int spool_add(struct spool *spool, const struct spool_record *record, struct xfd_error *err)
+int spool_add(struct spool *spool, uint64_t time_ns, uint32_t cpu, enum event_kind kind,
+	      uint64_t arg, struct xfd_error *err)
 {
-	return add(spool, record, ARG_HERE, err);
+	return add(spool, time_ns, cpu, kind, arg, ARG_HERE, err);
 }
 
-int spool_add_open(struct spool *spool, const struct spool_record *record, uint64_t *place,
-		   struct xfd_error *err)
+int spool_add_open(struct spool *spool, uint64_t time_ns, uint32_t cpu, enum event_kind kind,
+		   uint64_t arg, uint64_t *place, struct xfd_error *err)
 {
-	int ret = add(spool, record, ARG_NEXT, err);
+	int ret = add(spool, time_ns, cpu, kind, arg, ARG_NEXT, err);
 
 	*place = spool->flushed + spool->nr - 1;
 	return ret;

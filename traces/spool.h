@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "models/event.h"
 #include "traces/error.h"
 
 enum { SPOOL_BUFFER_BYTES = 512 * 1024 };
@@ -55,26 +56,33 @@ uint64_t spool_count(const struct spool *spool);
 
 /**
  * spool_add() - Append a record.
- * @spool:  the spool
- * @record: copied; quickest if its time is not before that of its CPU's record before
- * @err:    filled on failure: no space, no directory
+ * @spool:   the spool
+ * @time_ns: when; quickest if not before the record before of the same CPU
+ * @cpu:     see struct spool_record
+ * @kind:    the same
+ * @arg:     the same
+ * @err:     filled on failure: no space, no directory
  *
  * Return: 0 or a negative errno.
  */
-int spool_add(struct spool *spool, const struct spool_record *record, struct xfd_error *err)
-	__attribute__((warn_unused_result));
+int spool_add(struct spool *spool, uint64_t time_ns, uint32_t cpu, enum event_kind kind,
+	      uint64_t arg, struct xfd_error *err) __attribute__((warn_unused_result));
 
 /**
  * spool_add_open() - Append a record whose argument is not known yet.
- * @spool:  the spool
- * @record: copied, with the argument that it keeps unless it is corrected
- * @place:  receives where that stands, for spool_patch()
- * @err:    filled on failure
+ * @spool:   the spool
+ * @time_ns: as for spool_add()
+ * @cpu:     the same
+ * @kind:    the same
+ * @arg:     which it keeps unless it is corrected
+ * @place:   receives where that stands, for spool_patch()
+ * @err:     filled on failure
  *
  * Return: 0 or a negative errno.
  */
-int spool_add_open(struct spool *spool, const struct spool_record *record, uint64_t *place,
-		   struct xfd_error *err) __attribute__((warn_unused_result));
+int spool_add_open(struct spool *spool, uint64_t time_ns, uint32_t cpu, enum event_kind kind,
+		   uint64_t arg, uint64_t *place, struct xfd_error *err)
+	__attribute__((warn_unused_result));
 
 /**
  * spool_patch() - Set the argument of a record.
