@@ -17,7 +17,7 @@
 #include "sim/world.h"
 #include "traces/error.h"
 
-enum { SCENARIO_MAX_BUGS = 8, SCENARIO_TEXT_LEN = 512 };
+enum { SCENARIO_MAX_BUGS = 8, SCENARIO_TEXT_LEN = 512, SCENARIO_WORD_LEN = 8 };
 
 /**
  * struct scenario_setup - Which worlds, in words; config points into it, so it must not move.
@@ -47,6 +47,10 @@ int scenario_plant(struct scenario_setup *setup, const char *bug);
  * Return: 0, or -1 when it is anything else or too long.
  */
 int scenario_set_tasks(struct scenario_setup *setup, const char *text);
+
+/** scenario_task_word() - n0, a0, a1: the letter of its class and the number among its like. */
+void scenario_task_word(const struct world_config *config, uint32_t task,
+			char buf[SCENARIO_WORD_LEN]);
 
 /** scenario_action_text() - An action as its line in a scenario. Return: @buf. */
 const char *scenario_action_text(const struct world_config *config, struct action action,
