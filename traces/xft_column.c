@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+enum { SPLIT = 512 /* numbers split at a time */ };
+
 unsigned int xft_bits_for(uint64_t max)
 {
 	unsigned int bits = 0;
@@ -165,59 +167,107 @@ bool xft_column_decode(const struct column *column, size_t from, size_t nr, uint
 	return true;
 }
 
+/*
+ * Division without remainder by a multiplication: a number times the inverse of the unit's odd
+ * part, modulo 2^64, and turned right by the unit's powers of 2, is the quotient; what is not
+ * divisible comes out above any quotient. Hacker's Delight, 2nd edition, 10-17.
+ * @inverse: of the odd part
+ * @shift:   powers of 2
+ * @max:     the largest quotient
+ */
+struct exact {
+	uint64_t inverse;
+	unsigned int shift;
+	uint64_t max;
+};
+
+/* A unit of 0 divides 0 only. */
+static struct exact exact_init(uint64_t unit)
+{
+	struct exact exact = {.inverse = 1};
+	uint64_t odd;
+
+	if (!unit)
+		return exact;
+	exact.shift = (unsigned int)__builtin_ctzll(unit);
+	exact.max = UINT64_MAX / unit;
+	odd = unit >> exact.shift;
+	/* Right in 3 bits to begin with, and then in twice as many each time. */
+	exact.inverse = odd;
+	for (int bits = 3; bits < 64; bits *= 2)
+		exact.inverse *= 2 - odd * exact.inverse;
+	return exact;
+}
+
+static inline uint64_t exact_quotient(const struct exact *exact, uint64_t number)
+{
+	uint64_t product = number * exact->inverse;
+
+	return product >> exact->shift | product << (-exact->shift & 63);
+}
+
+static uint64_t gcd(uint64_t a, uint64_t b)
+{
+	while (b) {
+		uint64_t rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
+/* The greatest of all, which is known after a few of them; 0 when all are. */
 static uint64_t divisor(const uint64_t *numbers, size_t nr)
 {
-	uint64_t gcd = 0;
+	struct exact exact = exact_init(0);
+	uint64_t unit = 0;
 
-	for (size_t i = 0; i < nr && gcd != 1; i++) {
-		uint64_t b = numbers[i];
-
-		while (b) {
-			uint64_t rest = gcd % b;
-
-			gcd = b;
-			b = rest;
-		}
+	for (size_t i = 0; i < nr && unit != 1; i++) {
+		if (exact_quotient(&exact, numbers[i]) <= exact.max)
+			continue;
+		unit = gcd(numbers[i], unit);
+		exact = exact_init(unit);
 	}
-	return gcd ? gcd : 1;
+	return unit;
 }
 
-static inline void planes_split(const uint64_t *numbers, size_t nr, unsigned int width,
-				uint8_t *dst)
+/* Bits @shift to @shift + 7; a loop that compilers make wide. */
+static void plane_split(const uint64_t *restrict numbers, size_t nr, unsigned int shift,
+			uint8_t *restrict dst)
 {
 	for (size_t i = 0; i < nr; i++)
-		for (unsigned int plane = 0; plane < width; plane++)
-			dst[plane * nr + i] = (uint8_t)(numbers[i] >> 8 * plane);
+		dst[i] = (uint8_t)(numbers[i] >> shift);
 }
 
-struct column xft_column_encode(uint64_t *numbers, size_t nr, const uint8_t *start, uint8_t **dst,
-				struct xft_cuts *cuts)
+/* Quotients a few at a time, which stay in the first-level cache; then plane by plane. */
+static void planes_split(const uint64_t *numbers, const struct column *column, uint8_t *dst)
+{
+	const struct exact exact = exact_init(column->unit);
+	uint64_t quotients[SPLIT];
+
+	for (size_t at = 0; at < column->nr; at += SPLIT) {
+		size_t some = column->nr - at < SPLIT ? column->nr - at : SPLIT;
+		const uint64_t *from = column->unit > 1 ? quotients : numbers + at;
+
+		for (size_t i = 0; i < some && column->unit > 1; i++)
+			quotients[i] = exact_quotient(&exact, numbers[at + i]);
+		for (unsigned int plane = 0; plane < column->width; plane++)
+			plane_split(from, some, 8 * plane, dst + plane * column->nr + at);
+	}
+}
+
+struct column xft_column_encode(const uint64_t *numbers, size_t nr, const uint8_t *start,
+				uint8_t **dst, struct xft_cuts *cuts)
 {
 	struct column column = {.unit = divisor(numbers, nr), .nr = nr, .planes = *dst};
-	uint64_t bits = 0;
+	uint64_t max = 0;
 
-	for (size_t i = 0; column.unit > 1 && i < nr; i++)
-		numbers[i] /= column.unit;
+	column.unit += !column.unit;
 	for (size_t i = 0; i < nr; i++)
-		bits |= numbers[i];
-	column.width = (xft_bits_for(bits) + 7) / 8;
-	/* Widths as constants, so that each number is loaded once and shifted by constants. */
-	switch (column.width) {
-	case 1:
-		planes_split(numbers, nr, 1, *dst);
-		break;
-	case 2:
-		planes_split(numbers, nr, 2, *dst);
-		break;
-	case 3:
-		planes_split(numbers, nr, 3, *dst);
-		break;
-	case 4:
-		planes_split(numbers, nr, 4, *dst);
-		break;
-	default:
-		planes_split(numbers, nr, column.width, *dst);
-	}
+		max = numbers[i] > max ? numbers[i] : max;
+	column.width = (xft_bits_for(max / column.unit) + 7) / 8;
+	planes_split(numbers, &column, *dst);
 	for (unsigned int plane = 0; plane < column.width; plane++) {
 		*dst += nr;
 		cuts->at[cuts->nr++] = (size_t)(*dst - start);

@@ -62,7 +62,7 @@ const uint8_t *xft_unpack_vcpus(const uint8_t *src, size_t nr, unsigned int bits
 
 /**
  * xft_column_encode() - Numbers to planes.
- * @numbers: @nr of them; divided in place
+ * @numbers: @nr of them
  * @nr:      how many
  * @start:   of the part, from which cuts count
  * @dst:     where planes go; moved behind them
@@ -70,8 +70,8 @@ const uint8_t *xft_unpack_vcpus(const uint8_t *src, size_t nr, unsigned int bits
  *
  * Return: the column.
  */
-struct column xft_column_encode(uint64_t *numbers, size_t nr, const uint8_t *start, uint8_t **dst,
-				struct xft_cuts *cuts);
+struct column xft_column_encode(const uint64_t *numbers, size_t nr, const uint8_t *start,
+				uint8_t **dst, struct xft_cuts *cuts);
 
 /**
  * xft_column_decode() - Planes to numbers.

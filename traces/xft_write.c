@@ -210,8 +210,7 @@ static size_t encode_what(struct encoder *e, const struct trace_block *block)
 	if (vcpus > 8)
 		p = xft_pack(block->vcpus, 8, nr_vcpus, vcpus - 8, p);
 	e->cuts.at[e->cuts.nr++] = (size_t)(p - e->what);
-	memcpy(e->numbers, block->args, block->nr_args * sizeof(*e->numbers));
-	args = xft_column_encode(e->numbers, block->nr_args, e->what, &p, &e->cuts);
+	args = xft_column_encode(block->args, block->nr_args, e->what, &p, &e->cuts);
 	memset(e->what, 0, WHAT_FIXED_BYTES);
 	le16_store(e->what, (uint16_t)(block->nr_words - 1));
 	e->what[2] = (uint8_t)bits;
@@ -225,7 +224,7 @@ static size_t encode_what(struct encoder *e, const struct trace_block *block)
 }
 
 /* A column of its own, of @nr numbers, into e->when. Returns its bytes. */
-static size_t encode_column(struct encoder *e, uint64_t *numbers, size_t nr)
+static size_t encode_column(struct encoder *e, const uint64_t *numbers, size_t nr)
 {
 	uint8_t *p = e->when + WHEN_FIXED_BYTES;
 	struct column column;
