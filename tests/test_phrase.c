@@ -131,6 +131,138 @@ static void arrivals_that_may_find_somebody_stand_in_their_places(void **state)
 	phrase_builder_free(builder);
 }
 
+/*
+ * The digest as traces/FORMAT.md has it, made plainly: vCPU by vCPU, from left to right, looking
+ * through all phrases.
+ */
+struct plain {
+	size_t nr;
+	size_t nr_stretches;
+	uint8_t codes[1024];
+	uint16_t vcpus[1024];
+	uint32_t times[1024];
+};
+
+static void plain_stretch(struct plain *p, const struct trace_block *block, size_t from, size_t to,
+			  uint32_t vcpu, const struct block_phrase *phrase, size_t nr)
+{
+	size_t before = p->nr;
+	int code = -1;
+
+	for (size_t i = from; i < to; i++) {
+		int longer = -1;
+
+		if (block->vcpus && block->vcpus[i] != vcpu)
+			continue;
+		for (size_t j = 0; j < nr; j++)
+			if (phrase[j].prefix == code && phrase[j].word == block->tags[i])
+				longer = (int)(block->nr_words + j);
+		if (longer < 0 && code >= 0)
+			p->codes[p->nr++] = (uint8_t)code;
+		code = longer < 0 ? block->tags[i] : longer;
+	}
+	if (code < 0)
+		return;
+	p->codes[p->nr++] = (uint8_t)code;
+	p->vcpus[p->nr_stretches] = (uint16_t)vcpu;
+	p->times[p->nr_stretches++] = (uint32_t)(p->nr - before);
+}
+
+static void plain_digest(struct plain *p, const struct trace_block *block, uint32_t nr_vcpus,
+			 bool shared, const struct block_phrase *phrase, size_t nr)
+{
+	bool settled[PHRASE_MAX_VCPUS] = {false};
+	size_t from = 0;
+
+	p->nr = p->nr_stretches = 0;
+	for (size_t i = 0; i <= block->nr; i++) {
+		const struct block_word *word = &block->word[i < block->nr ? block->tags[i] : 0];
+		uint32_t vcpu = block->vcpus && i < block->nr ? block->vcpus[i] : 0;
+		bool last = i == block->nr;
+
+		if (!last && word->kind != EVENT_wake && word->kind != EVENT_resume)
+			continue;
+		if (!last && word->min != EVENT_SAME_PCPU) /* by name: nobody is settled */
+			memset(settled, 0, sizeof(settled));
+		if (!last && settled[vcpu] && !shared)
+			continue;
+		for (uint32_t v = 0; v < nr_vcpus; v++)
+			plain_stretch(p, block, from, i, v, phrase, nr);
+		if (last)
+			break;
+		settled[vcpu] = true;
+		p->codes[p->nr++] = block->tags[i];
+		p->vcpus[p->nr_stretches] = (uint16_t)vcpu;
+		p->times[p->nr_stretches++] = 0;
+		from = i + 1;
+	}
+}
+
+/* A trie without a phrase twice. */
+static size_t random_phrases(uint64_t *seed, size_t nr_words, size_t wanted,
+			     struct block_phrase *phrase)
+{
+	size_t nr = 0;
+
+	for (size_t i = 0; i < wanted; i++) {
+		uint8_t prefix = (uint8_t)(random_next(seed) % (nr_words + nr));
+		uint8_t word = (uint8_t)(random_next(seed) % nr_words);
+		bool is_new = true;
+
+		for (size_t j = 0; j < nr; j++)
+			is_new &= phrase[j].prefix != prefix || phrase[j].word != word;
+		if (is_new)
+			phrase[nr++] = (struct block_phrase){prefix, word};
+	}
+	return nr;
+}
+
+static void any_block_is_as_if_made_plainly(void **state)
+{
+	static const uint32_t kinds[] = {EVENT_wrxfd, EVENT_amx,    EVENT_exit,
+					 EVENT_hlt,   EVENT_resume, EVENT_wake};
+	static const uint32_t nr_vcpus[] = {1, 2, 3, 17, PHRASE_MAX_VCPUS};
+	struct phrase_builder *builder = builder_for_few();
+	static struct block_builder blocks;
+	static struct plain plain;
+	uint64_t seed = 7;
+
+	(void)state;
+	for (int round = 0; round < 500; round++) {
+		struct trace_event events[500];
+		struct block_phrase phrase[BLOCK_MAX_PHRASES];
+		uint32_t vcpus = nr_vcpus[round % 5];
+		size_t nr = 1 + random_next(&seed) % ROWS(events), nr_phrases;
+		size_t rare = 1 + (size_t)round % 40; /* arrivals: one event of so many */
+		const struct trace_block *block, *digest;
+		bool shared = vcpus > 1 && round % 7 == 0;
+
+		for (size_t i = 0; i < nr; i++) {
+			bool arrives = random_next(&seed) % rare == 0;
+			uint32_t kind = kinds[arrives ? 4 + random_next(&seed) % 2
+						      : random_next(&seed) % 4];
+			uint64_t arg = arrives && random_next(&seed) % 3 ? EVENT_SAME_PCPU : 0;
+
+			events[i] = event((uint32_t)(random_next(&seed) % vcpus), kind, arg);
+		}
+		block_builder_init(&blocks, 2200000);
+		block = block_build(&blocks, events, nr, vcpus == 1);
+		nr_phrases =
+			random_phrases(&seed, block->nr_words, 1 + random_next(&seed) % 60, phrase);
+		digest = phrase_build(builder, block, vcpus, shared ? vcpus - 1 : vcpus, phrase,
+				      nr_phrases);
+		plain_digest(&plain, block, vcpus, shared, phrase, nr_phrases);
+		assert_non_null(digest);
+		assert_int_equal(digest->nr, plain.nr);
+		assert_int_equal(digest->nr_stretches, plain.nr_stretches);
+		assert_memory_equal(digest->tags, plain.codes, plain.nr);
+		assert_memory_equal(digest->times, plain.times, 4 * plain.nr_stretches);
+		if (vcpus > 1)
+			assert_memory_equal(digest->vcpus, plain.vcpus, 2 * plain.nr_stretches);
+	}
+	phrase_builder_free(builder);
+}
+
 /* A cycle of four words, as columns; @reason tells two of them apart. */
 static const struct trace_block *cycle_block(struct block_builder *blocks, uint64_t reason)
 {
@@ -185,6 +317,35 @@ static void phrases_are_learnt_and_found_again_under_other_numbers(void **state)
 	phrase_teach(&book, builder, other, 1, 1, blocks.sleep);
 	assert_memory_not_equal(&book, &before, sizeof(book));
 	assert_int_equal(book.cost, before.cost);
+	phrase_builder_free(builder);
+}
+
+/* A book is for all of a block, not for how it begins; whatever is learnt from, learns. */
+static void a_lesson_is_about_the_whole_block(void **state)
+{
+	static struct trace_event events[TRACE_BLOCK_EVENTS];
+	static struct block_builder blocks;
+	struct phrase_builder *builder = phrase_builder_new();
+	struct phrase_book book = {0};
+	struct block_phrase phrase[BLOCK_MAX_PHRASES];
+	const struct trace_block *block;
+	size_t nr;
+
+	(void)state;
+	assert_non_null(builder);
+	for (size_t i = 0; i < ROWS(events); i++) {
+		uint64_t later = i * 4 / ROWS(events) * 2; /* each quarter has words of its own */
+
+		events[i] = event(i % 2, EVENT_wrxfd, later + i / 2 % 2);
+	}
+	block_builder_init(&blocks, 2200000);
+	block = block_build(&blocks, events, ROWS(events), false);
+	phrase_teach(&book, builder, block, 2, 2, blocks.sleep);
+	nr = phrase_bind(&book, block, blocks.sleep, phrase);
+	assert_non_null(phrase_build(builder, block, 2, 2, phrase, nr));
+	/* By phrases of 8 words at least, in each quarter. */
+	assert_true(builder->digest.nr < ROWS(events) / 8);
+	assert_int_equal(book.cost, builder->digest.nr + builder->digest.nr_stretches + nr);
 	phrase_builder_free(builder);
 }
 
@@ -419,7 +580,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_longest_phrase_is_taken_vcpu_by_vcpu),
 		cmocka_unit_test(arrivals_that_may_find_somebody_stand_in_their_places),
+		cmocka_unit_test(any_block_is_as_if_made_plainly),
 		cmocka_unit_test(phrases_are_learnt_and_found_again_under_other_numbers),
+		cmocka_unit_test(a_lesson_is_about_the_whole_block),
 		cmocka_unit_test(a_file_can_be_read_with_and_without_them),
 		cmocka_unit_test(a_digest_that_lies_is_refused),
 		cmocka_unit_test(a_digest_in_another_order_is_refused_by_whoever_reads_the_block),
