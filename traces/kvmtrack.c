@@ -104,10 +104,12 @@ struct host_cpu {
 	uint64_t takeovers;
 };
 
+/* @last: the thread that was found last; events of one come in a row. */
 struct kvmtrack {
 	struct spool *spool;
 	struct taskname_table *names;
 	struct kvmtrack_counts counts;
+	struct thread *last;
 	uint32_t nr_threads;
 	bool any_xsetbv;
 	bool has_guests;
@@ -145,11 +147,17 @@ static uint16_t *slot_of(struct kvmtrack *track, uint32_t tid)
 	return &track->slots[slot];
 }
 
-static struct thread *find_thread(struct kvmtrack *track, uint32_t tid)
+static inline struct thread *find_thread(struct kvmtrack *track, uint32_t tid)
 {
-	uint16_t at = *slot_of(track, tid);
+	uint16_t at;
 
-	return at ? &track->threads[at - 1] : NULL;
+	if (track->last && track->last->tid == tid)
+		return track->last;
+	at = *slot_of(track, tid);
+	if (!at)
+		return NULL;
+	track->last = &track->threads[at - 1];
+	return track->last;
 }
 
 static uint32_t number_of(const struct kvmtrack *track, const struct thread *t)
@@ -175,6 +183,7 @@ static int add_thread(struct kvmtrack *track, const struct sched_event *event, s
 {
 	struct thread *t;
 
+	*tp = NULL;
 	if (track->nr_threads == TRACE_MAX_VCPUS)
 		return xfd_error_set(err, XFD_ERROR_INPUT, NULL, 0, -1,
 				     "wanted at most %d vCPU threads", TRACE_MAX_VCPUS);
