@@ -463,6 +463,112 @@ static void many_cpus_are_merged(void **state)
 	recording_close(recording);
 }
 
+/* A record by its place in the order that is wanted: by time, then by CPU, then as written. */
+struct placed {
+	uint64_t time_ns;
+	uint32_t cpu;
+	uint32_t number;
+};
+
+static int by_place(const void *a, const void *b)
+{
+	const struct placed *x = a, *y = b;
+
+	if (x->time_ns != y->time_ns)
+		return x->time_ns < y->time_ns ? -1 : 1;
+	if (x->cpu != y->cpu)
+		return x->cpu < y->cpu ? -1 : 1;
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+/* Runs of one CPU and times that are equal within it and between CPUs; some CPUs have nothing. */
+static void write_runs(const char *path, uint32_t nr_cpus, struct placed *placed, uint32_t nr,
+		       uint64_t *seed)
+{
+	static uint64_t times[MANY_CPUS];
+	struct xfd_error err = {0};
+	struct datfile *dat;
+	uint32_t cpu = 0;
+	uint16_t id;
+
+	assert_int_equal(datfile_open(path, nr_cpus, "local", &dat, &err), 0);
+	id = datfile_define(dat, "msr", "write_msr", msr_fields, 3, "\"%x\", REC->msr");
+	for (uint32_t i = 0; i < nr_cpus; i++)
+		times[i] = 1000000000;
+	for (uint32_t i = 0; i < nr; i++) {
+		if (!(random_next(seed) % 4))
+			cpu = (uint32_t)(random_next(seed) % nr_cpus / 2 * 2);
+		times[cpu] += random_next(seed) % 3;
+		placed[i] = (struct placed){times[cpu], cpu, i};
+		assert_int_equal(datfile_put(dat, cpu, times[cpu], 42, id,
+					     (struct datfile_value[]){{0x10, NULL}, {i, NULL}, {0}},
+					     &err),
+				 0);
+	}
+	assert_int_equal(datfile_commit(dat, &err), 0);
+	qsort(placed, nr, sizeof(*placed), by_place);
+}
+
+static void merged_is_sorted(void **state)
+{
+	enum { NR = 5000 };
+	static const uint32_t nr_cpus[] = {1, 2, 3, 4, 5, 6, 7, 16, 33, MANY_CPUS};
+	static struct placed placed[NR];
+	struct recording *recording;
+	struct sched_event event;
+	struct xfd_error err = {0};
+	uint64_t seed = 5;
+
+	(void)state;
+	for (size_t c = 0; c < sizeof(nr_cpus) / sizeof(nr_cpus[0]); c++) {
+		const char *path = scratch_path("runs.dat");
+
+		write_runs(path, nr_cpus[c], placed, NR, &seed);
+		assert_int_equal(recording_open(path, &recording, &err), 0);
+		for (uint32_t i = 0; i < NR; i++) {
+			assert_int_equal(recording_next(recording, &event, &err), 1);
+			assert_int_equal(event.time_ns, placed[i].time_ns);
+			assert_int_equal(event.cpu, placed[i].cpu);
+			assert_int_equal(event.value, placed[i].number);
+		}
+		assert_int_equal(recording_next(recording, &event, &err), 0);
+		recording_close(recording);
+	}
+}
+
+/* Events that a trace does not need keep the names that they are counted by. */
+static void what_is_only_counted_has_its_name(void **state)
+{
+	static const struct datfile_field load[] = {{"u32 load", 4, false}};
+	static const struct datfile_value value = {.number = 1};
+	struct skipped_event skipped[RECORDING_SKIPPED_NAMES];
+	struct recording *recording;
+	struct sched_event event;
+	struct xfd_error err = {0};
+	uint64_t t = 1000000000;
+	struct fixture f;
+	uint16_t fpu, other;
+
+	(void)state;
+	fixture_open(&f, scratch_path("names.dat"), &layouts[0], "local");
+	fpu = datfile_define(f.dat, "kvm", "kvm_fpu", load, 1, "\"%u\", REC->load");
+	other = datfile_define(f.dat, "kvm", "kvm_other", load, 1, "\"%u\", REC->load");
+	put_entry(&f, 0, t, 42, 0, false);
+	for (uint64_t i = 1; i <= 3; i++)
+		assert_int_equal(
+			datfile_put(f.dat, 0, t + i, 42, i == 2 ? other : fpu, &value, &err), 0);
+	fixture_close(&f);
+	assert_int_equal(recording_open(scratch_path("names.dat"), &recording, &err), 0);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(recording_next(recording, &event, &err), 1);
+	assert_int_equal(recording_next(recording, &event, &err), 0);
+	assert_int_equal(recording_skipped(recording, skipped), 2);
+	assert_string_equal(skipped[0].name, "kvm_fpu");
+	assert_int_equal(skipped[0].count, 2);
+	assert_string_equal(skipped[1].name, "kvm_other");
+	recording_close(recording);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -474,6 +580,8 @@ int main(void)
 		cmocka_unit_test(records_beyond_their_page_are_damage),
 		cmocka_unit_test(a_32_bit_kernel_has_nothing_to_measure),
 		cmocka_unit_test(many_cpus_are_merged),
+		cmocka_unit_test(merged_is_sorted),
+		cmocka_unit_test(what_is_only_counted_has_its_name),
 	};
 
 	return cmocka_run_group_tests(tests, scratch_make, scratch_remove);

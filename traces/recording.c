@@ -320,7 +320,9 @@ int recording_open_memory(const char *name, const void *data, size_t len,
 	return ret ? ret : start(text, recording, err);
 }
 
-static void count_skipped(struct recording *recording, const char *name, size_t len)
+/* Out of line, as is what else is rare, so that the good case saves no registers. */
+static __attribute__((noinline)) void count_skipped(struct recording *recording, const char *name,
+						    size_t len)
 {
 	uint32_t hash = 2166136261u;
 	struct skipped_event *slot = recording->last_skipped;
@@ -525,7 +527,8 @@ static int check_end(const struct recording *recording, struct xfd_error *err)
 			     stats->lines, stats->events);
 }
 
-static uint32_t source_number(struct recording *recording, const struct sched_event *event)
+static __attribute__((noinline)) uint32_t source_number(struct recording *recording,
+							const struct sched_event *event)
 {
 	size_t len = event->file_len < SOURCE_NAME_BYTES ? event->file_len : SOURCE_NAME_BYTES - 1;
 	uint32_t i;
@@ -554,20 +557,19 @@ static inline int accept(struct recording *recording, struct sched_event *event,
 	return 1;
 }
 
-static int next_record(struct recording *recording, struct sched_event *event,
-		       struct xfd_error *err)
+static __attribute__((noinline)) int next_record(struct recording *recording,
+						 struct sched_event *event, struct xfd_error *err)
 {
-	const char *name = "";
-	int ret = recording->format->next(recording->reader, event, &name, err);
+	const char *name = NULL;
+	size_t name_len = 0;
+	int ret = recording->format->next(recording->reader, event, &name, &name_len, err);
 
-	if (ret < 0) {
+	if (ret <= 0) {
 		name_the_pipe(recording, err);
-		return ret;
+		return ret ? ret : check_end(recording, err);
 	}
-	if (!ret)
-		return check_end(recording, err);
 	recording->stats.lines++;
-	return accept(recording, event, name, *name ? strlen(name) : 0, err);
+	return accept(recording, event, name, name_len, err);
 }
 
 /* The text learns what was read of it. */

@@ -23,7 +23,7 @@
  * @magic:      its files begin so
  * @magic_len:  bytes of @magic
  * @open:       open @nr files; every file begins with @magic
- * @next:       1 for an event, 0 at the end; an event without use has kind OTHER and a name
+ * @next:       1 for an event, 0 at the end; its name is set if it is only counted by that
  * @hash:       which files these were
  * @progress:   events or bytes, as the format can tell
  * @bits:       of the recorded kernel's words, 32 or 64
@@ -37,7 +37,7 @@ struct recording_format {
 	const char *magic;
 	size_t magic_len;
 	int (*open)(const char *const *paths, size_t nr, void **reader, struct xfd_error *err);
-	int (*next)(void *reader, struct sched_event *event, const char **name,
+	int (*next)(void *reader, struct sched_event *event, const char **name, size_t *name_len,
 		    struct xfd_error *err);
 	void (*hash)(const void *reader, char hash[TRACE_HASH_LEN]);
 	void (*progress)(const void *reader, uint64_t *done, uint64_t *total);

@@ -36,7 +36,7 @@ enum {
 	MAX_STREAMS = 16384,
 	/* Read ahead of all streams together, and of one. */
 	AHEAD_BYTES = 4 << 20,
-	STREAM_AHEAD_BYTES = 128 << 10
+	STREAM_AHEAD_BYTES = 64 << 10
 };
 
 /* Where a field lies in a record; all 0 when this kernel does not have it. @end is behind it. */
@@ -46,10 +46,13 @@ struct field {
 	uint64_t mask;
 };
 
-/* An event that a trace can use, and its fields in the order of @events below. */
+/*
+ * An event that a trace can use, its fields in the order of @events below, and behind them all
+ * @end; UINT32_MAX when its name is wanted.
+ */
 struct decoder {
 	uint32_t kind;
-	const char *name;
+	uint32_t end;
 	struct field field[MAX_FIELDS];
 };
 
@@ -86,8 +89,8 @@ static const struct {
 enum { NR_EVENTS = sizeof(events) / sizeof(events[0]) };
 
 /*
- * One file, the host's or a guest's. @decoder_of: by event id, 1 + index into @decoders, 0 for
- * none. @names: by event id, those that occurred. @threads: a guest's: the host's thread of each
+ * One file, the host's or a guest's. @decoder_of: by event id, one of @decoders, NULL for none.
+ * @names: by event id, those that occurred. @threads: a guest's: the host's thread of each
  * CPU; owned by the library.
  */
 struct file {
@@ -101,13 +104,15 @@ struct file {
 	int nr_threads;
 	const int *threads;
 	const char **names;
-	uint8_t *decoder_of;
+	const struct decoder **decoder_of;
 	struct decoder decoders[NR_EVENTS];
 };
 
+/* @thread: a guest's: the host's thread of the vCPU that is this CPU; 0 for unknown. */
 struct stream {
 	struct datpages pages;
 	struct file *file;
+	uint32_t thread;
 };
 
 /* A stream and its record's time. @order breaks ties the same way every time. */
@@ -117,7 +122,10 @@ struct entry {
 	struct stream *stream;
 };
 
-/* @heap[0] is the earliest. @total_bytes: of all pages, as stored. */
+/*
+ * @heap[0] is the earliest, and @first its stream, NULL at the end: whose records come first as
+ * long as they are before @until_ns. @total_bytes: of all pages, as stored.
+ */
 struct tracedat {
 	char *name;
 	size_t nr_files;
@@ -125,13 +133,17 @@ struct tracedat {
 	struct stream *streams;
 	size_t nr_entries;
 	struct entry *heap;
-	bool told_loss;
+	struct stream *first;
+	uint64_t until_ns;
 	uint64_t total_bytes;
 	char hash[TRACE_HASH_LEN];
 	struct file files[RECORDING_MAX_SOURCES];
 };
 
-/* A record while it is decoded. */
+/*
+ * A record while it is decoded. One of this machine's byte order that holds all its fields may say
+ * so by a length of UINT32_MAX, known to the compiler, and then none of them is looked at.
+ */
 struct record {
 	const uint8_t *data;
 	uint32_t len;
@@ -179,8 +191,8 @@ static void read_comm(const struct record *r, const struct field *field, char co
 
 /* ---- one record ---- */
 
-static void decode_kvm_exit(const struct record *r, const struct field *f,
-			    struct sched_event *event)
+static inline void decode_kvm_exit(const struct record *r, const struct field *f,
+				   struct sched_event *event)
 {
 	event->reason = (uint32_t)read_field(r, &f[0]);
 	event->info1 = read_field(r, &f[1]);
@@ -190,11 +202,12 @@ static void decode_kvm_exit(const struct record *r, const struct field *f,
 	event->intr_info = (uint32_t)read_field(r, &f[6]);
 	if (!f[3].end || !f[4].end || read_field(r, &f[3]) != 1)
 		event->kind = SCHED_EVENT_KVM_FOREIGN;
-	else
+	else if (!event->has_intr_info)
 		payload_old_intr_info(event);
 }
 
-static void decode(const struct record *r, const struct decoder *decoder, struct sched_event *event)
+static inline __attribute__((always_inline)) void
+decode(const struct record *r, const struct decoder *decoder, struct sched_event *event)
 {
 	const struct field *f = decoder->field;
 
@@ -255,6 +268,54 @@ static void decode(const struct record *r, const struct decoder *decoder, struct
 	}
 }
 
+static const char *name_of(struct file *file, uint16_t id)
+{
+	const struct tep_event *event;
+
+	if (!file->names[id]) {
+		event = tep_find_event(file->tep, id);
+		file->names[id] = event ? event->name : "(without a format)";
+	}
+	return file->names[id];
+}
+
+/* Whatever it is. Return: its pid, or one that no record can have. */
+static __attribute__((noinline)) uint64_t decode_any(struct file *file,
+						     const struct datpages *pages,
+						     struct sched_event *event, const char **name,
+						     size_t *name_len)
+{
+	const struct record r = {pages->data, pages->data_len, file->layout.big_endian};
+	uint16_t id;
+
+	if (r.len < sizeof(id))
+		return UINT64_MAX;
+	memcpy(&id, r.data, sizeof(id));
+	id = r.big_endian ? be16toh(id) : le16toh(id);
+	*name = name_of(file, id);
+	*name_len = strlen(*name);
+	event->kind = SCHED_EVENT_OTHER;
+	if (file->decoder_of[id])
+		decode(&r, file->decoder_of[id], event);
+	return read_field(&r, &file->pid);
+}
+
+/*
+ * The decoder of a record that has all its fields in this machine's order, and that is not only
+ * counted by its name; NULL for any other.
+ */
+static inline const struct decoder *quick_decoder(const struct file *file,
+						  const struct datpages *pages)
+{
+	const struct decoder *decoder;
+	uint16_t id;
+
+	memcpy(&id, pages->data, sizeof(id));
+	decoder = file->decoder_of[le16toh(id)];
+	return decoder && pages->data_len >= decoder->end && !file->layout.big_endian ? decoder
+										      : NULL;
+}
+
 /* ---- the heap ---- */
 
 static inline bool is_before(const struct entry *a, const struct entry *b)
@@ -271,7 +332,6 @@ static void sift_down(struct tracedat *dat, size_t at)
 		if (child + 1 < dat->nr_entries &&
 		    is_before(&dat->heap[child + 1], &dat->heap[child]))
 			child++;
-		/* Often at once: the next record is of the same CPU. */
 		if (!is_before(&dat->heap[child], &moved))
 			break;
 		dat->heap[at] = dat->heap[child];
@@ -280,33 +340,33 @@ static void sift_down(struct tracedat *dat, size_t at)
 	dat->heap[at] = moved;
 }
 
-/* Go on to the next record of the first entry's CPU. */
-static int advance(struct tracedat *dat, struct xfd_error *err)
+/* Who is first, and until when: up to the second's time, and at it if it is first then, too. */
+static void choose_first(struct tracedat *dat)
 {
-	struct entry *first = &dat->heap[0];
-	int ret = datpages_next(&first->stream->pages, err);
+	const struct entry *first = dat->heap, *second = first + 1;
 
-	if (ret < 0)
-		return ret;
-	if (ret)
-		first->time_ns = first->stream->pages.time_ns;
-	else
-		*first = dat->heap[--dat->nr_entries];
-	if (dat->nr_entries)
-		sift_down(dat, 0);
-	dat->told_loss = false;
-	return 0;
+	dat->first = dat->nr_entries ? first->stream : NULL;
+	dat->until_ns = UINT64_MAX;
+	if (dat->nr_entries < 2)
+		return;
+	if (dat->nr_entries > 2 && is_before(second + 1, second))
+		second++;
+	dat->until_ns = second->time_ns + (first->order < second->order);
 }
 
-static const char *name_of(struct file *file, uint16_t id)
+/* The first entry's CPU has gone on, to a record that may not be the first, or to its end. */
+static __attribute__((noinline)) int reorder(struct tracedat *dat, bool ended)
 {
-	const struct tep_event *event;
+	struct entry *first = &dat->heap[0];
 
-	if (!file->names[id]) {
-		event = tep_find_event(file->tep, id);
-		file->names[id] = event ? event->name : "(without a format)";
-	}
-	return file->names[id];
+	if (ended)
+		*first = dat->heap[--dat->nr_entries];
+	else
+		first->time_ns = first->stream->pages.time_ns;
+	if (dat->nr_entries)
+		sift_down(dat, 0);
+	choose_first(dat);
+	return 1;
 }
 
 /* Out of line, so that the good case saves no registers. */
@@ -321,47 +381,47 @@ static __attribute__((noinline)) int fail_record(const struct tracedat *dat,
 			     event->cpu, event->time_ns, pid);
 }
 
-static int next(void *reader, struct sched_event *event, const char **name, struct xfd_error *err)
+static int next(void *reader, struct sched_event *event, const char **name, size_t *name_len,
+		struct xfd_error *err)
 {
 	struct tracedat *dat = reader;
-	const struct datpages *pages;
-	struct record record;
-	struct file *file;
+	struct stream *stream = dat->first;
+	const struct decoder *decoder;
+	struct datpages *pages;
+	struct record whole;
 	uint64_t pid;
-	uint16_t id;
 	int ret;
 
-	if (!dat->nr_entries)
+	if (!stream)
 		return 0;
-	pages = &dat->heap[0].stream->pages;
-	file = dat->heap[0].stream->file;
-	event->source = file->source;
+	pages = &stream->pages;
+	event->source = stream->file->source;
 	event->file = NULL;
 	event->cpu = pages->cpu;
-	event->thread =
-		(int)pages->cpu < file->nr_threads ? (uint32_t)file->threads[pages->cpu] : 0;
+	event->thread = stream->thread;
 	event->time_ns = pages->time_ns;
-	if (pages->lost && !dat->told_loss) {
+	if (__builtin_expect(pages->lost != 0, 0)) {
 		event->kind = SCHED_EVENT_LOST;
 		event->lost = pages->lost != UINT64_MAX ? pages->lost : 0;
-		dat->told_loss = true;
+		pages->lost = 0;
 		return 1;
 	}
-	record = (struct record){pages->data, pages->data_len, file->layout.big_endian};
-	pid = read_field(&record, &file->pid);
-	if (event->time_ns > INT64_MAX || pid > RECORDING_MAX_PID || record.len < sizeof(id))
+	decoder = quick_decoder(stream->file, pages);
+	if (decoder) {
+		whole = (struct record){.data = pages->data, .len = UINT32_MAX};
+		decode(&whole, decoder, event);
+		pid = read_field(&whole, &stream->file->pid);
+	} else {
+		pid = decode_any(stream->file, pages, event, name, name_len);
+	}
+	if (__builtin_expect(event->time_ns > INT64_MAX || pid > RECORDING_MAX_PID, 0))
 		return fail_record(dat, event, pid, err);
 	event->pid = (uint32_t)pid;
-	memcpy(&id, record.data, sizeof(id));
-	id = record.big_endian ? be16toh(id) : le16toh(id);
-	if (file->decoder_of[id]) {
-		decode(&record, &file->decoders[file->decoder_of[id] - 1], event);
-	} else {
-		event->kind = SCHED_EVENT_OTHER;
-		*name = name_of(file, id);
-	}
-	ret = advance(dat, err);
-	return ret ? ret : 1;
+	ret = datpages_next(pages, err);
+	/* Mostly: the next record is of the same CPU. */
+	if (ret > 0 && pages->time_ns < dat->until_ns)
+		return 1;
+	return ret < 0 ? ret : reorder(dat, !ret);
 }
 
 /* ---- opening ---- */
@@ -404,18 +464,35 @@ static int learn_formats(struct file *file, struct xfd_error *err)
 					     "wanted a field %s in the format of %s:%s", name,
 					     events[i].system, events[i].name);
 		}
-		file->decoder_of[event->id] = (uint8_t)(i + 1);
+		file->decoder_of[event->id] = decoder;
 	}
 	return 0;
 }
 
-/* Some event of the file tells where records keep their pid. */
+/* Nothing is made of these, so that their name is what matters. */
+static bool is_only_counted(uint32_t kind)
+{
+	return kind == SCHED_EVENT_FPU_DEACTIVATED || kind == SCHED_EVENT_KVM_FPU ||
+	       kind == SCHED_EVENT_KVM_TSC;
+}
+
+/* Some event of the file tells where records keep their pid. Then it is known how long they are. */
 static void learn_pid(struct file *file)
 {
 	struct tep_event *event;
 
 	for (int i = 0; !file->pid.end && (event = tep_get_event(file->tep, i)); i++)
 		find_field(event, "common_pid", true, &file->pid);
+	for (uint32_t i = 0; i < NR_EVENTS; i++) {
+		struct decoder *decoder = &file->decoders[i];
+
+		decoder->end = file->pid.end > sizeof(uint16_t) ? file->pid.end : sizeof(uint16_t);
+		for (uint32_t f = 0; f < MAX_FIELDS; f++)
+			if (decoder->field[f].end > decoder->end)
+				decoder->end = decoder->field[f].end;
+		if (is_only_counted(decoder->kind))
+			decoder->end = UINT32_MAX;
+	}
 }
 
 /*
@@ -466,7 +543,7 @@ static int open_file(struct tracedat *dat, const char *path, uint32_t source, st
 	file->source = source;
 	file->fd = open(path, O_RDONLY | O_CLOEXEC);
 	file->names = calloc(MAX_EVENT_IDS, sizeof(*file->names));
-	file->decoder_of = calloc(MAX_EVENT_IDS, 1);
+	file->decoder_of = calloc(MAX_EVENT_IDS, sizeof(*file->decoder_of));
 	if (file->fd < 0 || !file->names || !file->decoder_of)
 		return xfd_error_set(err, XFD_ERROR_SYSTEM, path, 0, -1, "cannot read: %s",
 				     strerror(errno));
@@ -529,6 +606,8 @@ static int add_stream(struct tracedat *dat, struct file *file,
 	int ret;
 
 	stream->file = file;
+	if (cpu->cpu < (uint32_t)file->nr_threads)
+		stream->thread = (uint32_t)file->threads[cpu->cpu];
 	datpages_open(&stream->pages, file->fd, file->path, &file->layout, buffer, cpu, ahead);
 	ret = datpages_next(&stream->pages, err);
 	if (ret > 0)
@@ -565,6 +644,7 @@ static int fill_heap(struct tracedat *dat, struct xfd_error *err)
 	}
 	for (size_t i = dat->nr_entries / 2; i-- > 0;)
 		sift_down(dat, i);
+	choose_first(dat);
 	return ret;
 }
 
