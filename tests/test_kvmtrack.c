@@ -7,7 +7,6 @@
 #include "tests/kvm_fixtures.h"
 
 #include "sim/engine.h"
-#include "traces/export.h"
 #include "traces/import.h"
 
 /* The events of a trace as text: what stands behind the header. malloc'd. */
@@ -593,87 +592,6 @@ static void a_mode_can_be_chosen(void **state)
 	free(bytes.data);
 }
 
-/* ---- export ---- */
-
-/* One of everything that a tracer of KVM sees; 1 GHz, so that no time is rounded. */
-static const char whole_trace[] =
-	"xfs 1\ntsc-khz 1000000\nvcpus 3\npcpus 3\nstart armed\nprovenance "
-	"{\"mode\":\"scenario\"}\n"
-	"+1000 wrxfd 0\namx\n+10 exit cpuid\n+5 v1 exit fastpath\n+7 v2 exit userspace\n"
-	"+20 wrxfd 0x40000\ntilerelease\n+30 rdxfd\n+9 wrerr 0\n+9 rderr\n+100 amx\n+50 tsfault\n"
-	"+3000 v1 hlt 5000000\n+5000000 v1 wake\n+10 v2 preempt N\n+6000000 v2 resume\n"
-	"+10 v2 preempt A\n+600 v2 resume\n+10 v2 preempt K\n+600 v2 resume\n"
-	"+9000000 exit external-interrupt\n";
-
-static void an_export_comes_back_as_it_was(void **state)
-{
-	const struct import_options options = {.amx_tasks = "amx-task"};
-	struct import_report report;
-	struct xfd_error err = {0};
-	struct whole *before, *after;
-	struct bytes text;
-	uint64_t nr;
-
-	(void)state;
-	file_save(scratch_path("before.xfs"), whole_trace, strlen(whole_trace));
-	assert_int_equal(
-		export_tracedat(scratch_path("before.xfs"), scratch_path("x.dat"), &nr, &err), 0);
-	assert_int_equal(import_file(scratch_path("x.dat"), &options, &report, &err), 0);
-	assert_string_equal(report.recording.origin, "scenario");
-	before = whole_read(scratch_path("before.xfs"), &err);
-	after = whole_read(scratch_path("out.xfs"), &err);
-	assert_non_null(before);
-	assert_non_null(after);
-	assert_int_equal(nr, before->nr);
-	assert_int_equal(after->nr, before->nr);
-	assert_int_equal(after->info.nr_vcpus, 3);
-	assert_true(after->info.armed_start);
-	/* CPUs have no common clock: the order is kept within a vCPU. */
-	for (uint32_t vcpu = 0; vcpu < 3; vcpu++)
-		for (size_t i = 0, k = 0; i < before->nr; i++, k++) {
-			while (i < before->nr && before->events[i].vcpu != vcpu)
-				i++;
-			while (k < after->nr && after->events[k].vcpu != vcpu)
-				k++;
-			if (i == before->nr)
-				break;
-			assert_true(k < after->nr);
-			assert_int_equal(after->events[k].kind, before->events[i].kind);
-			assert_int_equal(after->events[k].delta_cycles,
-					 before->events[i].delta_cycles);
-			assert_int_equal(after->events[k].arg, before->events[i].arg);
-		}
-	text = file_load(scratch_path("out.xfs"));
-	assert_non_null(strstr((char *)text.data, "\"mode\":\"scenario\""));
-	free(text.data);
-	whole_free(before);
-	whole_free(after);
-}
-
-static void an_export_opens_in_trace_cmd(void **state)
-{
-	struct xfd_error err = {0};
-	uint64_t nr;
-	char *text;
-
-	(void)state;
-	file_save(scratch_path("before.xfs"), whole_trace, strlen(whole_trace));
-	assert_int_equal(
-		export_tracedat(scratch_path("before.xfs"), scratch_path("x.dat"), &nr, &err), 0);
-	text = report_text("-N -t", scratch_path("x.dat"));
-	if (!text) {
-		print_message("trace-cmd is not installed\n");
-		skip();
-	}
-	/* All start at 1 s: the first write is 1000 ns later. */
-	assert_non_null(strstr(text, "CPU 0/KVM-1000  [000]     1.000001000: kvm_msr:              "
-				     "msr_write 1c4 = 0x0\n"));
-	assert_non_null(strstr(text, "reason EXCEPTION_NMI"));
-	assert_non_null(strstr(text, "next_comm=amx-task"));
-	assert_null(strstr(text, "FAILED"));
-	free(text);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -695,8 +613,6 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_measured_is_refused),
 		cmocka_unit_test(entries_of_amd_measure_nothing),
 		cmocka_unit_test(a_mode_can_be_chosen),
-		cmocka_unit_test(an_export_comes_back_as_it_was),
-		cmocka_unit_test(an_export_opens_in_trace_cmd),
 	};
 
 	return cmocka_run_group_tests(tests, scratch_make, scratch_remove);

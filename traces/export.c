@@ -83,8 +83,8 @@ static const char note_print[] = "\"%s value=%llu\", __print_symbolic(REC->note"
 #define NR(array) (sizeof(array) / sizeof((array)[0]))
 
 /*
- * By vCPU: @cycles of its clock, @shift_ns pushed on (modulo 2^64), @pcpu, and whether it is
- * @armed. By pCPU: @last_ns, and who runs there: @current.
+ * By vCPU: @cycles of its clock, @shift_ns pushed on (modulo 2^64), @seen_ns of its last record,
+ * @pcpu, and whether it is @armed. By pCPU: @last_ns, and who runs there: @current.
  */
 struct export
 {
@@ -99,6 +99,7 @@ struct export
 	uint16_t note;
 	uint64_t *cycles;
 	uint64_t *shift_ns;
+	uint64_t *seen_ns;
 	uint32_t *pcpu;
 	uint8_t *armed;
 	uint64_t *last_ns;
@@ -167,18 +168,24 @@ static const char *comm_of(uint32_t pid, char buf[24])
 	return buf;
 }
 
-/* The moment on a vCPU's clock, not before what its pCPU has seen already. */
-static uint64_t moment(struct export *x, uint32_t vcpu, uint32_t pcpu)
+/* Where a vCPU's clock is. */
+static uint64_t clock_of(const struct export *x, uint32_t vcpu)
 {
 	uint64_t khz = x->info->tsc_khz, cycles = x->cycles[vcpu];
-	uint64_t ns = START_NS + x->shift_ns[vcpu] + cycles / khz * 1000000 +
-		      cycles % khz * 1000000 / khz;
+
+	return START_NS + x->shift_ns[vcpu] + cycles / khz * 1000000 + cycles % khz * 1000000 / khz;
+}
+
+/* The same, not before what the pCPU has seen already. */
+static uint64_t moment(struct export *x, uint32_t vcpu, uint32_t pcpu)
+{
+	uint64_t ns = clock_of(x, vcpu);
 
 	if (ns < x->last_ns[pcpu]) {
 		x->shift_ns[vcpu] += x->last_ns[pcpu] - ns;
 		ns = x->last_ns[pcpu];
 	}
-	x->last_ns[pcpu] = ns;
+	x->last_ns[pcpu] = x->seen_ns[vcpu] = ns;
 	return ns;
 }
 
@@ -281,22 +288,51 @@ static int put_switch(struct export *x, uint32_t vcpu, uint32_t pcpu, uint32_t n
 	return datfile_put(x->dat, pcpu, moment(x, vcpu, pcpu), prev, x->sched_switch, values, err);
 }
 
-static int put_out(struct export *x, uint32_t vcpu, uint32_t reason, uint32_t next, uint64_t state,
-		   struct xfd_error *err)
+static int put_out(struct export *x, const struct trace_event *event, struct xfd_error *err)
 {
-	int ret = put_exit(x, vcpu, reason, 0, err);
+	bool halts = event->kind == EVENT_hlt;
+	uint32_t vcpu = event->vcpu, next = halts ? 0 : TASK_TID + (uint32_t)event->arg;
+	int ret = put_exit(x, vcpu, halts ? EXIT_HLT : EXIT_EXTERNAL_INTERRUPT, 0, err);
 
-	return ret ? ret : put_switch(x, vcpu, x->pcpu[vcpu], next, state, err);
+	if (!ret && halts)
+		ret = put_note(x, vcpu, RECORDING_NOTE_HLT, event->arg, err);
+	return ret ? ret
+		   : put_switch(x, vcpu, x->pcpu[vcpu], next,
+				halts ? STATE_SLEEPS : STATE_PREEMPTED, err);
+}
+
+/*
+ * The vCPU's pCPU from now on; false if the records do not show what the event names. A HLT that is
+ * polled through leaves a vCPU where it was, whatever its wake names, so another one may be there:
+ * then the records have it on the next pCPU that is free.
+ */
+static bool go_to(struct export *x, uint32_t vcpu, uint64_t named)
+{
+	uint32_t was = x->pcpu[vcpu], nr = x->info->nr_pcpus;
+	uint32_t pcpu = named == EVENT_SAME_PCPU ? was : (uint32_t)named;
+
+	for (uint32_t i = 0; i < nr && x->current[pcpu] >= FIRST_TID; i++)
+		pcpu = (pcpu + 1) % nr;
+	x->pcpu[vcpu] = pcpu;
+	if (pcpu == was)
+		return named == EVENT_SAME_PCPU;
+	/* Records of several CPUs are put in order by their times alone. */
+	x->shift_ns[vcpu] += clock_of(x, vcpu) <= x->seen_ns[vcpu];
+	return named == pcpu;
 }
 
 static int put_in(struct export *x, const struct trace_event *event, struct xfd_error *err)
 {
 	uint32_t vcpu = event->vcpu;
-	int ret;
+	uint64_t shift_ns = x->shift_ns[vcpu];
+	bool shown = go_to(x, vcpu, event->arg);
+	int ret = put_switch(x, vcpu, x->pcpu[vcpu], tid_of(vcpu), 0, err);
 
-	if (event->arg != EVENT_SAME_PCPU)
-		x->pcpu[vcpu] = (uint32_t)event->arg;
-	ret = put_switch(x, vcpu, x->pcpu[vcpu], tid_of(vcpu), 0, err);
+	if (!ret && x->shift_ns[vcpu] != shift_ns)
+		ret = put_note(x, vcpu, RECORDING_NOTE_AHEAD, x->shift_ns[vcpu] - shift_ns, err);
+	if (!ret && !shown)
+		ret = put_note(x, vcpu, RECORDING_NOTE_PCPU,
+			       event->arg == EVENT_SAME_PCPU ? 0 : event->arg + 1, err);
 	return ret ? ret : put_entry(x, vcpu, err);
 }
 
@@ -343,10 +379,8 @@ static int put_event(struct export *x, const struct trace_event *event, struct x
 	case EVENT_exit:
 		return put_reason(x, vcpu, event->arg, err);
 	case EVENT_hlt:
-		return put_out(x, vcpu, EXIT_HLT, 0, STATE_SLEEPS, err);
 	case EVENT_preempt:
-		return put_out(x, vcpu, EXIT_EXTERNAL_INTERRUPT, TASK_TID + (uint32_t)event->arg,
-			       STATE_PREEMPTED, err);
+		return put_out(x, event, err);
 	case EVENT_wake:
 	case EVENT_resume:
 		return put_in(x, event, err);
@@ -425,11 +459,13 @@ static bool allocate(struct export *x)
 
 	x->cycles = calloc(v, sizeof(*x->cycles));
 	x->shift_ns = calloc(v, sizeof(*x->shift_ns));
+	x->seen_ns = calloc(v, sizeof(*x->seen_ns));
 	x->pcpu = calloc(v, sizeof(*x->pcpu));
 	x->armed = calloc(v, 1);
 	x->last_ns = calloc(p, sizeof(*x->last_ns));
 	x->current = calloc(p, sizeof(*x->current));
-	return x->cycles && x->shift_ns && x->pcpu && x->armed && x->last_ns && x->current;
+	return x->cycles && x->shift_ns && x->seen_ns && x->pcpu && x->armed && x->last_ns &&
+	       x->current;
 }
 
 int export_tracedat(const char *path, const char *out_path, uint64_t *nr, struct xfd_error *err)
@@ -455,6 +491,7 @@ int export_tracedat(const char *path, const char *out_path, uint64_t *nr, struct
 		datfile_discard(x.dat);
 	free(x.cycles);
 	free(x.shift_ns);
+	free(x.seen_ns);
 	free(x.pcpu);
 	free(x.armed);
 	free(x.last_ns);

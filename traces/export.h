@@ -8,12 +8,13 @@
  *
  * What no recording of a host shows is said in events xfdsim:xfdsim (RECORDING_NOTES), which text
  * made by `trace-cmd report` keeps: the mode of the trace, its clock, its pCPUs, the vCPUs' flags,
- * AMX use and tilerelease, the value of XSETBV. With them an import gives the trace back, each
- * vCPU's events in their order.
+ * AMX use and tilerelease, the value of XSETBV, the length of a HLT, a pCPU that a wake names but
+ * does not go to. With them an import gives the trace back, each vCPU's events in their order.
  *
- * Time is the vCPU's own clock, pushed on where the pCPU's last record is later. Lost are: parts of
- * a nanosecond; the order of events of two vCPUs that share no pCPU; the length of a HLT that no
- * wake follows; the rest of the provenance.
+ * Time is the vCPU's own clock, pushed on where the pCPU's last record is later or where it comes
+ * to another CPU in no time, because records of several CPUs are put in order by time alone; a
+ * note says by how much, and an import takes it back. Lost are: parts of a nanosecond; the order of
+ * events of two vCPUs that share no pCPU; the rest of the provenance.
  */
 #ifndef TRACES_EXPORT_H
 #define TRACES_EXPORT_H

@@ -32,6 +32,12 @@
 /* In the argument of a spooled hlt: write it as an exit and a preemption. */
 #define HALT_MOVES (UINT64_C(1) << 63)
 
+/* ... this is its length in cycles, as an export tells. */
+#define HALT_CYCLES (UINT64_C(1) << 62)
+
+/* Above the CPU of a wake or resume: what it names in an export. */
+#define NAMED_SHIFT 16
+
 #define NO_THREAD UINT32_MAX
 
 enum { THREAD_SLOTS = 4 * TRACE_MAX_VCPUS, BLOCK_EVENTS = 4096 };
@@ -58,6 +64,7 @@ struct pending {
 	bool has_xfd_err;
 	bool plain; /* an export says that it is just an exit */
 	uint64_t xcr0;
+	uint64_t hlt_arg; /* with HALT_CYCLES, or 0 */
 };
 
 /*
@@ -74,6 +81,8 @@ struct pending {
  * @guest_side:  the guest's recording tells its writes
  * @flags:       TRACE_VCPU_*, as an export says
  * @told:        the host's recording has told the latest of them, before @guest_side was known
+ * @ahead_ns:    of an export's records, since it was switched in
+ * @named:       what its wake or resume names in an export, above NAMED_SHIFT, or 0
  */
 struct thread {
 	uint32_t tid;
@@ -95,6 +104,8 @@ struct thread {
 	bool no_amx;
 	bool xsetbv;
 	uint8_t flags;
+	uint64_t ahead_ns;
+	uint64_t named;
 	struct pending pending;
 };
 
@@ -174,6 +185,8 @@ static int put(struct kvmtrack *track, const struct thread *t, enum event_kind k
 /* How long it sleeps is told later. */
 static int put_hlt(struct kvmtrack *track, struct thread *t, struct xfd_error *err)
 {
+	if (t->pending.hlt_arg)
+		return put(track, t, EVENT_hlt, t->pending.hlt_arg, err);
 	return spool_add_open(track->spool, t->clock_ns, number_of(track, t), EVENT_hlt, NEVER,
 			      &t->hlt_place, err);
 }
@@ -398,12 +411,17 @@ static int take_exit(struct kvmtrack *track, struct thread *t, const struct sche
 	return ret;
 }
 
+static uint64_t less_of(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 /* From switched out or halted to running, where @event is. */
 static int come_back(struct kvmtrack *track, struct thread *t, const struct sched_event *event,
 		     struct xfd_error *err)
 {
 	uint64_t until = t->in_ns ? t->in_ns : event->time_ns;
-	uint64_t off = until - t->since_ns;
+	uint64_t off = until - t->since_ns - less_of(t->ahead_ns, until - t->since_ns);
 	bool moves = t->cpu != event->cpu;
 	bool taken = track->cpus[t->cpu].takeovers != t->takeovers;
 	bool halted = t->out == OUT_HALTED;
@@ -416,7 +434,7 @@ static int come_back(struct kvmtrack *track, struct thread *t, const struct sche
 	track->counts.moves += moves;
 	t->cpu = event->cpu;
 	track->cpus[t->cpu].takeovers++;
-	if (halted) {
+	if (halted && !t->pending.hlt_arg) {
 		bool convert = off < SHORT_HALT_NS && (moves || taken) && !track->exported;
 
 		ret = spool_patch(track->spool, t->hlt_place,
@@ -424,7 +442,8 @@ static int come_back(struct kvmtrack *track, struct thread *t, const struct sche
 		halted = !convert;
 	}
 	if (!ret)
-		ret = put(track, t, halted ? EVENT_wake : EVENT_resume, event->cpu, err);
+		ret = put(track, t, halted ? EVENT_wake : EVENT_resume, t->named | event->cpu, err);
+	t->ahead_ns = t->named = 0;
 	if (!ret && t->user_later) {
 		track->counts.userspace++;
 		ret = put(track, t, EVENT_exit, EXIT_USERSPACE, err);
@@ -690,6 +709,12 @@ static int take_note(struct kvmtrack *track, const struct sched_event *event, st
 	t->pending.plain |= event->reason == RECORDING_NOTE_EXIT;
 	if (event->reason == RECORDING_NOTE_XCR0)
 		t->pending.xcr0 = event->value;
+	if (event->reason == RECORDING_NOTE_HLT && event->value <= TRACE_MAX_DELTA_CYCLES)
+		t->pending.hlt_arg = event->value | HALT_CYCLES;
+	if (event->reason == RECORDING_NOTE_AHEAD)
+		t->ahead_ns = event->value;
+	if (event->reason == RECORDING_NOTE_PCPU && event->value <= track->exported_pcpus)
+		t->named = (event->value + 1) << NAMED_SHIFT;
 	if (event->reason != RECORDING_NOTE_AMX && event->reason != RECORDING_NOTE_TILERELEASE)
 		return 0;
 	advance_clock(track, t, event->time_ns);
@@ -757,7 +782,7 @@ int kvmtrack_finish(struct kvmtrack *track, uint64_t end_ns, struct xfd_error *e
 
 		if (t->pending.open && t->pending.reason != EXIT_HLT)
 			ret = flush_pending(track, t, end_ns, err);
-		if (!ret && t->out == OUT_HALTED)
+		if (!ret && t->out == OUT_HALTED && !t->pending.hlt_arg)
 			ret = spool_patch(track->spool, t->hlt_place,
 					  t->clock_ns + (end_ns - t->since_ns), err);
 	}
@@ -891,13 +916,16 @@ static int evict(struct playback *play, uint32_t pcpu, struct xfd_error *err)
 	return ret ? ret : emit(play, vcpu, play->last_cycles[vcpu], EVENT_preempt, TASK_K, err);
 }
 
+/* @named: by an export, as the argument is spooled; 0 for nothing known, 1 for where it was. */
 static int place(struct playback *play, uint32_t vcpu, uint64_t cycles, uint32_t pcpu,
-		 struct xfd_error *err)
+		 uint64_t named, struct xfd_error *err)
 {
 	enum event_kind kind = play->state[vcpu] == PLAY_HALTED ? EVENT_wake : EVENT_resume;
-	bool same = play->pcpu[vcpu] == pcpu;
+	uint64_t arg = play->pcpu[vcpu] == pcpu ? EVENT_SAME_PCPU : pcpu;
 	int ret = 0;
 
+	if (named)
+		arg = named > 1 ? named - 2 : EVENT_SAME_PCPU;
 	if (play->holder[pcpu] != vcpu)
 		ret = evict(play, pcpu, err);
 	if (ret)
@@ -906,7 +934,7 @@ static int place(struct playback *play, uint32_t vcpu, uint64_t cycles, uint32_t
 	play->state[vcpu] = PLAY_GUEST;
 	play->pcpu[vcpu] = pcpu;
 	play->holder[pcpu] = vcpu;
-	return emit(play, vcpu, cycles, kind, same ? EVENT_SAME_PCPU : pcpu, err);
+	return emit(play, vcpu, cycles, kind, arg, err);
 }
 
 static int play_hlt(struct playback *play, uint32_t vcpu, uint64_t cycles, uint64_t from_ns,
@@ -924,7 +952,9 @@ static int play_hlt(struct playback *play, uint32_t vcpu, uint64_t cycles, uint6
 	play->state[vcpu] = PLAY_HALTED;
 	if (until_ns - from_ns >= SHORT_HALT_NS || play->track->exported)
 		release(play, vcpu);
-	return emit(play, vcpu, cycles, EVENT_hlt, to_cycles(play, until_ns) - cycles, err);
+	return emit(play, vcpu, cycles, EVENT_hlt,
+		    arg & HALT_CYCLES ? arg & ~HALT_CYCLES : to_cycles(play, until_ns) - cycles,
+		    err);
 }
 
 static int play_record(struct playback *play, const struct spool_record *record,
@@ -932,17 +962,20 @@ static int play_record(struct playback *play, const struct spool_record *record,
 {
 	uint64_t cycles = to_cycles(play, record->time_ns);
 	uint32_t vcpu = record->cpu;
+	uint64_t named = 0;
 	int ret = 0;
 
 	if (record->kind == EVENT_wake || record->kind == EVENT_resume) {
-		if (record->arg != EVENT_SAME_PCPU)
-			play->wanted[vcpu] = play->pcpu_of[record->arg];
+		if (record->arg != EVENT_SAME_PCPU) {
+			named = record->arg >> NAMED_SHIFT;
+			play->wanted[vcpu] = play->pcpu_of[record->arg % (1u << NAMED_SHIFT)];
+		}
 		if (play->state[vcpu] == PLAY_GUEST)
 			return 0;
-		return place(play, vcpu, cycles, play->wanted[vcpu], err);
+		return place(play, vcpu, cycles, play->wanted[vcpu], named, err);
 	}
 	if (play->state[vcpu] != PLAY_GUEST)
-		ret = place(play, vcpu, cycles, play->wanted[vcpu], err);
+		ret = place(play, vcpu, cycles, play->wanted[vcpu], 0, err);
 	if (ret)
 		return ret;
 	if (record->kind == EVENT_hlt)

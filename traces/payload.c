@@ -278,6 +278,18 @@ static bool seek_bytes(struct cursor *c, const char *word, size_t len)
 
 #define SEEK_WORD(c, word) seek_bytes(c, word, sizeof(word) - 1)
 
+/* Decimal, of any size; take_number() is for what is shorter. */
+static bool take_u64(struct cursor *c, uint64_t *value)
+{
+	const char *start = c->p;
+
+	for (*value = 0; c->p < c->end && is_digit(*c->p); c->p++)
+		if (__builtin_mul_overflow(*value, 10, value) ||
+		    __builtin_add_overflow(*value, (uint64_t)(*c->p - '0'), value))
+			return false;
+	return c->p != start;
+}
+
 /* "NAME=VALUE" of -R: decimal, or hexadecimal with 0x or where the caller knows better. */
 static bool raw_bytes(const struct cursor *from, const char *word, size_t len, bool hex,
 		      uint64_t *value)
@@ -288,7 +300,7 @@ static bool raw_bytes(const struct cursor *from, const char *word, size_t len, b
 		return false;
 	if (hex || (c.end - c.p > 1 && c.p[0] == '0' && c.p[1] == 'x'))
 		return take_hex(&c, value);
-	return take_number(&c, value);
+	return take_u64(&c, value);
 }
 
 #define RAW_FIELD(c, word, hex, value) raw_bytes(c, word, sizeof(word) - 1, hex, value)

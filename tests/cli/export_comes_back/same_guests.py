@@ -18,8 +18,6 @@ def read(lines):
         delta = int(words.pop(0)[1:]) if words[0][0] == "+" else 0
         vcpu = words.pop(0) if words[0][0] == "v" and words[0][1:].isdigit() else "v0"
         clock[vcpu] = clock.get(vcpu, 0) + delta
-        if words[0] == "hlt":
-            words[1:] = []  # as the wake says; that of the last one is not known
         events.setdefault(vcpu, []).append((clock[vcpu], words))
     return sorted(head), events
 
