@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "sim/digest.h"
+#include "traces/encoding.h"
 
 /* Made by CMake from sim/profiles/NAME.json. */
 extern const char embedded_profile_spr_json[];
@@ -355,7 +356,7 @@ static int load_file(const char *path, struct cost_profile **profile, struct xfd
 {
 	/* One byte more than allowed tells a file that is too long from one that just fits. */
 	size_t size = PROFILE_MAX_FILE_BYTES + 1;
-	size_t len;
+	size_t len, mark;
 	FILE *file;
 	char *text;
 	int ret;
@@ -373,7 +374,9 @@ static int load_file(const char *path, struct cost_profile **profile, struct xfd
 	if (ferror(file))
 		ret = cannot_read(path, errno, err);
 	else
-		ret = profile_parse(text, len, path, profile, err);
+		ret = encoding_check(path, text, len, &mark, err);
+	if (!ret)
+		ret = profile_parse(text + mark, len - mark, path, profile, err);
 	free(text);
 close_file:
 	fclose(file);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "traces/encoding.h"
 #include "traces/nearest.h"
 
 enum { MAX_PHASES = 64, MAX_FILE_BYTES = 1 << 20, MAX_TEXT_BYTES = 4096 };
@@ -284,7 +285,7 @@ static int refuse_name(const char *name, struct xfd_error *err)
 static int read_file(const char *path, char **text, struct xfd_error *err)
 {
 	FILE *file = fopen(path, "re");
-	size_t len = 0;
+	size_t len = 0, mark;
 
 	*text = file ? malloc(MAX_FILE_BYTES + 1) : NULL;
 	if (*text)
@@ -301,7 +302,10 @@ static int read_file(const char *path, char **text, struct xfd_error *err)
 				     "wanted a workload of at most %d bytes, got more",
 				     MAX_FILE_BYTES);
 	(*text)[len] = '\0';
-	if (strlen(*text) < len)
+	if (encoding_check(path, *text, len, &mark, err))
+		return -EINVAL;
+	memmove(*text, *text + mark, len + 1 - mark);
+	if (strlen(*text) < len - mark)
 		return xfd_error_set(err, XFD_ERROR_INPUT, path, 0, (int64_t)strlen(*text),
 				     "no JSON: a NUL byte");
 	return 0;

@@ -10,6 +10,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "traces/encoding.h"
 #include "traces/infile.h"
 #include "traces/xxh.h"
 
@@ -23,6 +24,7 @@ enum {
  * @window[@pos..@end) is text that no line has been made of yet. @zstd and @gzip are NULL for
  * plain text. @frame_open: the decompressor wants more input for this frame. @flush: zstd filled
  * the window and may hold more text without more input. @cut: the last line had no newline.
+ * @begun: its first bytes are in the window, or were.
  */
 struct textfile {
 	struct infile *in;
@@ -30,6 +32,7 @@ struct textfile {
 	bool frame_open;
 	bool flush;
 	bool cut;
+	bool begun;
 	uint64_t line;
 	size_t pos;
 	size_t end;
@@ -235,6 +238,21 @@ static int fill_gzip(struct textfile *text, size_t *got, struct xfd_error *err)
 	return 0;
 }
 
+/* What the text begins with, once there is enough of it. */
+static int begin(struct textfile *text, struct xfd_error *err)
+{
+	size_t mark = 0;
+	int ret;
+
+	if (text->end < MAGIC_BYTES && !text->at_eof)
+		return 0;
+	text->begun = true;
+	ret = text->line ? 0
+			 : encoding_check(textfile_name(text), text->window, text->end, &mark, err);
+	text->pos += mark;
+	return ret;
+}
+
 /* Make room behind the text that is left and put more text there. */
 static int fill(struct textfile *text, struct xfd_error *err)
 {
@@ -256,7 +274,7 @@ static int fill(struct textfile *text, struct xfd_error *err)
 	XXH3_128bits_update(text->hash, text->window + text->end, got);
 	text->end += got;
 	text->at_eof = !got;
-	return 0;
+	return text->begun ? 0 : begin(text, err);
 }
 
 int textfile_peek(struct textfile *text, const char **start, size_t *len, struct xfd_error *err)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "traces/encoding.h"
 #include "traces/format.h"
 #include "traces/le.h"
 #include "traces/validate.h"
@@ -231,11 +232,16 @@ static int read_header(struct trace_reader *reader, struct xfd_error *err)
 	const char *name = infile_name(reader->in);
 	char why[VALIDATE_WHY_LEN];
 	const uint8_t *head;
-	size_t len;
+	size_t len, mark;
 	int ret = infile_peek(reader->in, SNIFF_BYTES, &head, &len, err);
 
+	if (!ret)
+		ret = encoding_check(name, head, len, &mark, err);
 	if (ret)
 		return ret;
+	infile_take(reader->in, mark);
+	head += mark;
+	len -= mark;
 	reader->format = find_format(head, len);
 	if (!reader->format)
 		return refuse_unknown(name, head, len, err);
