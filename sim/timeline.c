@@ -334,6 +334,19 @@ static int show_rest(struct timeline *t, struct xfd_error *err)
 	return ret;
 }
 
+/* The whole trace was read, and shorter than the window. */
+static int check_wanted(const struct timeline *t, struct xfd_error *err)
+{
+	if (!t->options->asked || t->options->wanted < t->index)
+		return 0;
+	if (!t->index)
+		return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1,
+				     "%s: the trace has no events", t->options->asked);
+	return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1,
+			     "%s: the trace has events 0 to %" PRIu64, t->options->asked,
+			     t->index - 1);
+}
+
 static int take_all(struct timeline *t, struct trace_reader *reader, struct xfd_error *err)
 {
 	const struct trace_event *events;
@@ -349,11 +362,7 @@ static int take_all(struct timeline *t, struct trace_reader *reader, struct xfd_
 				return ret;
 		}
 	}
-	if (!ret && t->options->from && t->options->from >= t->index)
-		return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1,
-				     "wanted events from %" PRIu64 " on; the trace has %" PRIu64,
-				     t->options->from, t->index);
-	return ret;
+	return ret ? ret : check_wanted(t, err);
 }
 
 int timeline_write(const char *path, const struct timeline_options *options, const char *out_path,

@@ -35,6 +35,8 @@ enum timeline_format { TIMELINE_TEXT, TIMELINE_PERFETTO, TIMELINE_CHROME };
  * @format:  see enum timeline_format
  * @from:    first event of the trace to show, from 0
  * @to:      first event not to show any more
+ * @asked:   the option and its value that ask for event @wanted; NULL if none has to be there
+ * @wanted:  the trace must have it
  */
 struct timeline_options {
 	const struct engine_options *run;
@@ -42,6 +44,8 @@ struct timeline_options {
 	enum timeline_format format;
 	uint64_t from;
 	uint64_t to;
+	const char *asked;
+	uint64_t wanted;
 };
 
 /**

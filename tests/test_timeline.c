@@ -302,7 +302,10 @@ static void windows_add_up(void **state)
 static void a_window_behind_the_end_is_refused(void **state)
 {
 	struct engine_options engine;
-	struct timeline_options options = {.from = 1000000000, .to = UINT64_MAX};
+	struct timeline_options options = {.from = 1000000000,
+					   .to = UINT64_MAX,
+					   .asked = "--from 1e9",
+					   .wanted = 1000000000};
 	struct timeline_totals totals;
 	struct cost_profile *profile;
 	struct xfd_error err = {0};
@@ -313,7 +316,7 @@ static void a_window_behind_the_end_is_refused(void **state)
 	options.run = &engine;
 	options.profile = profile;
 	assert_true(timeline_write(trace_path, &options, scratch_path("none"), &totals, &err) < 0);
-	assert_error(&err, XFD_ERROR_USAGE, "the trace has");
+	assert_error(&err, XFD_ERROR_USAGE, "--from 1e9: the trace has");
 	assert_int_not_equal(access(scratch_path("none"), F_OK), 0);
 	profile_free(profile);
 }

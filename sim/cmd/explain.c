@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,8 @@ struct args {
 	struct cli_run_args run;
 	const char *trace;
 	const char *format;
+	char asked[64];
+	uint64_t wanted;
 	uint64_t from;
 	uint64_t to;
 	uint64_t around;
@@ -30,13 +33,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->run.options.policy = cli_policy(state, arg);
 		return 0;
 	case 'f':
-		args->from = cli_number(state, "--from", arg, 0, INT64_MAX);
+		args->from = args->wanted = cli_number(state, "--from", arg, 0, INT64_MAX);
+		snprintf(args->asked, sizeof(args->asked), "--from %s", arg);
 		return 0;
 	case OPT_TO:
 		args->to = cli_number(state, "--to", arg, 1, INT64_MAX);
 		return 0;
 	case OPT_AROUND:
-		args->around = cli_number(state, "--around", arg, 0, INT64_MAX);
+		args->around = args->wanted = cli_number(state, "--around", arg, 0, INT64_MAX);
+		snprintf(args->asked, sizeof(args->asked), "--around %s", arg);
 		return 0;
 	case OPT_CONTEXT:
 		args->context = cli_number(state, "--context", arg, 0, INT64_MAX);
@@ -147,9 +152,9 @@ int cmd_explain(int argc, char **argv)
 			      "--format is text, perfetto or chrome, not '%s'", args.format);
 	else if (args.from >= args.to)
 		xfd_error_set(&err, XFD_ERROR_USAGE, NULL, 0, -1,
-			      "wanted a window of at least one event: --from is %" PRIu64
-			      ", --to is %" PRIu64,
-			      args.from, args.to);
+			      "wanted a window of at least one event, but --to %" PRIu64
+			      " is not behind %s",
+			      args.to, args.asked);
 	if (err.kind)
 		return cli_fail(&err);
 	ret = profile_load(args.run.profile, &profile, &err);
@@ -159,6 +164,8 @@ int cmd_explain(int argc, char **argv)
 		.format = (enum timeline_format)format,
 		.from = args.from,
 		.to = args.to,
+		.asked = *args.asked ? args.asked : NULL,
+		.wanted = args.wanted,
 	};
 	if (!ret)
 		ret = timeline_write(args.trace, &timeline, args.run.output ? args.run.output : "-",
