@@ -302,10 +302,8 @@ static void windows_add_up(void **state)
 static void a_window_behind_the_end_is_refused(void **state)
 {
 	struct engine_options engine;
-	struct timeline_options options = {.from = 1000000000,
-					   .to = UINT64_MAX,
-					   .asked = "--from 1e9",
-					   .wanted = 1000000000};
+	struct timeline_options options = {
+		.from = 1000000000, .to = UINT64_MAX, .asked = "--from 1e9", .wanted = 1000000000};
 	struct timeline_totals totals;
 	struct cost_profile *profile;
 	struct xfd_error err = {0};

@@ -199,7 +199,8 @@ static void what_is_no_trace_is_refused_with_the_reason(void **state)
 		 "memory:1: not a trace: scenario text begins with the line \"xfs 1\""},
 		{"XFS 1\n", 6, "memory:1: not a trace"},
 		{"xfs", 3, "memory:1: not a trace"},
-		{"\xef\xbb\xbfxfs 1\n", 9, "memory:1: not a trace"},
+		{"x\0f\0s\0 \0001\0\n\0", 12,
+		 "memory: byte 0: wanted text in UTF-8; this is UTF-16LE"},
 		{"[1] see: this: is [00] no: ftrace\n", 34, "memory:1: not a trace"},
 		{"\x89XF", 3, "memory:1: not a trace"},
 	};
