@@ -459,10 +459,9 @@ static int finish_report(struct import *import, struct xfd_error *err)
 	/* Its own tasks are not what anybody wants to see, unless he says so. */
 	if (import->options->mode != IMPORT_PROJECTED && report->mode != IMPORT_RESTORED &&
 	    !report->recording.by_kind[SCHED_EVENT_MSR_WRITE] &&
-	    recording_kvm_events(&report->recording))
-		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
-				     RECORDING_NO_EXITS "; --mode projected takes it for a guest's",
-				     recording_kvm_events(&report->recording));
+	    recording_refuse_no_exits(import->recording,
+				      "; --mode projected takes it for a guest's", err))
+		return -EINVAL;
 	if (report->mode == IMPORT_RESTORED &&
 	    !report->recording.by_kind[SCHED_EVENT_FPU_ACTIVATED])
 		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,

@@ -493,14 +493,23 @@ static bool is_useful(const struct recording_stats *stats)
 	       stats->by_kind[SCHED_EVENT_MSR_WRITE] || stats->by_kind[SCHED_EVENT_FPU_ACTIVATED];
 }
 
-uint64_t recording_kvm_events(const struct recording_stats *stats)
+int recording_refuse_no_exits(const struct recording *recording, const char *advice,
+			      struct xfd_error *err)
 {
-	if (stats->by_kind[SCHED_EVENT_KVM_EXIT] || stats->by_kind[SCHED_EVENT_KVM_ENTRY] ||
-	    stats->by_kind[SCHED_EVENT_KVM_FOREIGN])
+	const uint64_t *nr = recording->stats.by_kind;
+	uint64_t events = nr[SCHED_EVENT_KVM_MSR] + nr[SCHED_EVENT_KVM_USER] +
+			  nr[SCHED_EVENT_KVM_INJECT] + nr[SCHED_EVENT_KVM_FPU] +
+			  nr[SCHED_EVENT_KVM_TSC];
+
+	if (!events || nr[SCHED_EVENT_KVM_EXIT] || nr[SCHED_EVENT_KVM_ENTRY] ||
+	    nr[SCHED_EVENT_KVM_FOREIGN])
 		return 0;
-	return stats->by_kind[SCHED_EVENT_KVM_MSR] + stats->by_kind[SCHED_EVENT_KVM_USER] +
-	       stats->by_kind[SCHED_EVENT_KVM_INJECT] + stats->by_kind[SCHED_EVENT_KVM_FPU] +
-	       stats->by_kind[SCHED_EVENT_KVM_TSC];
+	return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(recording), 0, -1,
+			     "a host's recording: %" PRIu64
+			     " kvm events, but neither kvm_entry nor kvm_exit, so that nobody can "
+			     "tell when its guests ran: record with -e kvm:kvm_entry -e "
+			     "kvm:kvm_exit (a KVM that emulates its guests has none)%s",
+			     events, advice);
 }
 
 static int check_end(const struct recording *recording, struct xfd_error *err)
@@ -509,9 +518,8 @@ static int check_end(const struct recording *recording, struct xfd_error *err)
 
 	if (is_useful(stats))
 		return 0;
-	if (recording_kvm_events(stats))
-		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(recording), 0, -1,
-				     RECORDING_NO_EXITS, recording_kvm_events(stats));
+	if (recording_refuse_no_exits(recording, "", err))
+		return -EINVAL;
 	if (stats->by_kind[SCHED_EVENT_KVM_FOREIGN])
 		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(recording), 0, -1,
 				     "its VM-exits are not those of an Intel processor (arm64 or "

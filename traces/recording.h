@@ -230,12 +230,6 @@ struct recording_stats {
 
 struct recording;
 
-/* What is wrong where recording_kvm_events() is not 0; takes it. */
-#define RECORDING_NO_EXITS                                                                         \
-	"a host's recording: %" PRIu64 " kvm events, but neither kvm_entry nor kvm_exit, so that " \
-	"nobody can tell when its guests ran: record with -e kvm:kvm_entry -e kvm:kvm_exit (a "    \
-	"KVM that emulates its guests has none)"
-
 /**
  * recording_open() - Open a recording; text may be plain, zstd or gzip.
  * @path:      file name; "-" is standard input
@@ -278,12 +272,16 @@ int recording_next(struct recording *recording, struct sched_event *event, struc
 	__attribute__((warn_unused_result));
 
 /**
- * recording_kvm_events() - How many kvm events there are of a host that has shown neither an entry
+ * recording_refuse_no_exits() - Refuse a host of which there are kvm events, but neither an entry
  * nor an exit, without which nobody knows when its guests ran.
+ * @recording: read to its end
+ * @advice:    what stands behind the message; may be empty
+ * @err:       filled on failure
  *
- * Return: 0 when it has shown one, or no kvm event at all.
+ * Return: 0 when there is one of them, or no kvm event at all; else -EINVAL.
  */
-uint64_t recording_kvm_events(const struct recording_stats *stats);
+int recording_refuse_no_exits(const struct recording *recording, const char *advice,
+			      struct xfd_error *err) __attribute__((warn_unused_result));
 
 /** recording_stats() - What was read so far. Return: owned by @recording. */
 const struct recording_stats *recording_stats(const struct recording *recording);
