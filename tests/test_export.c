@@ -139,7 +139,7 @@ static void an_export_opens_in_trace_cmd(void **state)
 
 /* ---- whatever replay takes ---- */
 
-enum { MAX_VCPUS = 6, MAX_PCPUS = 4, NR_TRACES = 400, NR_TEXTS = 20, NR_TRIES = 300 };
+enum { MAX_VCPUS = 6, MAX_PCPUS = 4, NR_TRACES = 120, NR_TEXTS = 20, NR_TRIES = 300 };
 
 static const uint64_t clocks_khz[] = {1000000, 2200000, 1234567, 800000};
 

@@ -70,10 +70,10 @@ enum sched_event_kind {
 	X(9, VCPU, "vcpu-flags") /* the thread is a vCPU, in the order of their numbers */         \
 	X(10, AMX, "amx")                                                                          \
 	X(11, TILERELEASE, "tilerelease")                                                          \
-	X(12, XCR0, "xcr0") /* that the XSETBV of this exit writes */                              \
-	X(13, EXIT, "exit") /* this exit is just that, whatever it looks like */                   \
-	X(14, HLT, "hlt-cycles") /* how long this HLT sleeps */                                    \
-	X(15, AHEAD, "ahead-ns") /* of the vCPU's clock, since it came back */                     \
+	X(12, XCR0, "xcr0")       /* that the XSETBV of this exit writes */                        \
+	X(13, EXIT, "exit")       /* this exit is just that, whatever it looks like */             \
+	X(14, HLT, "hlt-cycles")  /* how long this HLT sleeps */                                   \
+	X(15, AHEAD, "ahead-ns")  /* of the vCPU's clock, since it came back */                    \
 	X(16, PCPU, "named-pcpu") /* by the wake or resume, from 1; 0: the same */
 
 #define X(number, symbol, name) RECORDING_NOTE_##symbol = (number),
