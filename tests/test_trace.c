@@ -471,6 +471,55 @@ static void a_writer_refuses_events_that_no_reader_would_take(void **state)
 	}
 }
 
+/* Among good ones, whatever was written before it and in which pieces. */
+static void a_writer_finds_a_bad_event_wherever_it_is(void **state)
+{
+	static const size_t places[] = {0, 1, 3, 4, 5, 100, 65535, 65536, 65537, 69999};
+	struct whole *trace = whole_random(9, 70000);
+	char wanted[64];
+
+	(void)state;
+	for (size_t i = 0; i < 10 * 4; i++) {
+		struct trace_event *event = &trace->events[places[i / 4]], good = *event;
+		struct xfd_error err = {0};
+
+		if (i % 4 == 0)
+			event->kind = i % 8 ? NR_EVENT_KINDS : UINT32_MAX;
+		else if (i % 4 == 1)
+			event->vcpu = trace->info.nr_vcpus;
+		else if (i % 4 == 2)
+			event->delta_cycles = TRACE_MAX_DELTA_CYCLES + 1;
+		else
+			*event = (struct trace_event){0, 5, 0, EVENT_exit};
+		snprintf(wanted, sizeof(wanted), "cannot write event %zu: ", places[i / 4] + 1);
+		assert_int_equal(whole_write(trace, scratch_path("t.xft"), &err), -EINVAL);
+		assert_error(&err, XFD_ERROR_USAGE, wanted);
+		*event = good;
+	}
+	whole_free(trace);
+	assert_int_equal(scratch_entries(false), 0);
+}
+
+/* What the writer remembers of words must not take an unknown kind for one. */
+static void a_writer_knows_no_unknown_kind_of_any_argument(void **state)
+{
+	uint8_t flags[2] = {0};
+	struct trace_info info = small_info(flags);
+
+	(void)state;
+	for (uint64_t arg = 0; arg < 600; arg++) {
+		const uint32_t kind = arg % 2 ? NR_EVENT_KINDS : UINT32_MAX;
+		struct trace_event event = {0, arg / 2, 0, kind};
+		struct trace_writer *writer;
+		struct xfd_error err = {0};
+
+		assert_int_equal(trace_writer_open(scratch_path("t"), &info, &writer, &err), 0);
+		assert_true(trace_writer_put(writer, &event, 1, &err) < 0);
+		assert_error(&err, XFD_ERROR_USAGE, "unknown kind of event");
+		trace_writer_discard(writer);
+	}
+}
+
 static void deltas_sum_up_to_less_than_2_to_the_63(void **state)
 {
 	uint8_t flags[2] = {0};
@@ -562,6 +611,8 @@ int main(void)
 		cmocka_unit_test(an_event_is_located_by_line_or_by_number),
 		cmocka_unit_test(a_writer_refuses_headers_that_no_reader_would_take),
 		cmocka_unit_test(a_writer_refuses_events_that_no_reader_would_take),
+		cmocka_unit_test(a_writer_finds_a_bad_event_wherever_it_is),
+		cmocka_unit_test(a_writer_knows_no_unknown_kind_of_any_argument),
 		cmocka_unit_test(deltas_sum_up_to_less_than_2_to_the_63),
 		cmocka_unit_test(discard_leaves_no_temporary_file_and_keeps_the_old_one),
 		cmocka_unit_test(a_full_device_fails_in_both_formats),

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "traces/validate.h"
+
 _Static_assert(BLOCK_MAX_WORDS > 4 * NR_EVENT_KINDS, "room beside the words that vary");
 
 /* What tells words apart: kind, argument, and for those that vary which group of arguments. */
@@ -100,12 +102,13 @@ static __attribute__((noinline)) uint8_t look_up(struct block_builder *b,
 	return tag;
 }
 
-static void begin(struct block_builder *b, size_t nr)
+void block_begin(struct block_builder *b)
 {
-	b->block = (struct trace_block){.nr = nr, .nr_events = nr, .args = b->args};
+	b->block = (struct trace_block){.args = b->args};
 	memset(b->slots, 0, sizeof(b->slots));
+	/* No event is looked for in one place and remembered as of the next one. */
 	for (size_t i = 0; i < sizeof(b->recent) / sizeof(b->recent[0]); i++)
-		b->recent[i].kind = NR_EVENT_KINDS;
+		b->recent[i] = (struct block_recent){.arg = i ^ 1};
 }
 
 static bool is_off(uint32_t kind)
@@ -113,35 +116,75 @@ static bool is_off(uint32_t kind)
 	return kind == EVENT_wake || kind == EVENT_resume;
 }
 
-const struct trace_block *block_build(struct block_builder *b, const struct trace_event *events,
-				      size_t nr, bool one_vcpu)
-{
-	/* Two, because counting what was just counted waits for it. */
-	uint32_t count[2][NR_EVENT_KINDS] = {0};
-	struct trace_block *block = &b->block;
-	uint64_t all_cycles = 0, off_cycles = 0;
+/* What block_add() finds out on its way, besides words. */
+struct tally {
+	uint32_t count[2][NR_EVENT_KINDS]; /* counting what was just counted waits for it */
+	uint64_t all_cycles;
+	uint64_t off_cycles;
+	uint64_t delta_bits;
+	uint32_t max_vcpu;
+};
 
-	begin(b, nr);
-	block->tags = b->tags;
-	block->vcpus = one_vcpu ? NULL : b->vcpus;
+static void take_tally(struct trace_block *block, const struct tally *tally, size_t nr)
+{
+	block->nr += nr;
+	for (int kind = 0; kind < NR_EVENT_KINDS; kind++)
+		block->count[kind] += (uint64_t)tally->count[0][kind] + tally->count[1][kind];
+	block->guest_cycles += tally->all_cycles - tally->off_cycles;
+	block->off_cycles += tally->off_cycles;
+}
+
+/* Words were looked at when they were new. A delta of 2^40 cycles is some minutes. */
+static bool is_surely_fine(const struct event_limits *limits, const struct tally *tally)
+{
+	return tally->max_vcpu < limits->nr_vcpus && !(tally->delta_bits >> 40) &&
+	       tally->all_cycles <= INT64_MAX - limits->sum_cycles;
+}
+
+bool block_add(struct block_builder *b, const struct event_limits *limits,
+	       const struct trace_event *events, size_t nr)
+{
+	uint8_t *tags = b->columns.tags + b->block.nr;
+	uint16_t *vcpus = b->columns.vcpus + b->block.nr;
+	uint64_t *deltas = b->columns.deltas + b->block.nr;
+	struct tally tally = {.all_cycles = 0};
+
 	for (size_t i = 0; i < nr; i++) {
 		const struct trace_event *event = &events[i];
 		const struct block_recent *recent = recent_of(b, event);
 
 		if (recent->arg == event->arg && recent->kind == event->kind)
-			b->tags[i] = recent->tag;
+			tags[i] = recent->tag;
+		else if (!limits || validate_word(limits, event->kind, event->arg, event->arg))
+			tags[i] = look_up(b, event);
 		else
-			b->tags[i] = look_up(b, event);
-		b->vcpus[i] = (uint16_t)event->vcpu;
-		count[i & 1][event->kind]++;
-		all_cycles += event->delta_cycles;
-		off_cycles += event->delta_cycles & -(uint64_t)is_off(event->kind);
+			return false;
+		vcpus[i] = (uint16_t)event->vcpu;
+		deltas[i] = event->delta_cycles;
+		tally.count[i & 1][event->kind]++;
+		tally.all_cycles += event->delta_cycles;
+		tally.off_cycles += event->delta_cycles & -(uint64_t)is_off(event->kind);
+		tally.delta_bits |= event->delta_cycles;
+		tally.max_vcpu = event->vcpu > tally.max_vcpu ? event->vcpu : tally.max_vcpu;
 	}
-	for (int kind = 0; kind < NR_EVENT_KINDS; kind++)
-		block->count[kind] = (uint64_t)count[0][kind] + count[1][kind];
-	block->guest_cycles = all_cycles - off_cycles;
-	block->off_cycles = off_cycles;
-	return block;
+	take_tally(&b->block, &tally, nr);
+	return !limits || is_surely_fine(limits, &tally);
+}
+
+const struct trace_block *block_end(struct block_builder *b, bool one_vcpu)
+{
+	b->block.nr_events = b->block.nr;
+	b->block.tags = b->columns.tags;
+	b->block.vcpus = one_vcpu ? NULL : b->columns.vcpus;
+	return &b->block;
+}
+
+const struct trace_block *block_build(struct block_builder *b, const struct trace_event *events,
+				      size_t nr, bool one_vcpu)
+{
+	block_begin(b);
+	block_add(b, NULL, events, nr);
+	return block_end(b, one_vcpu);
 }
 
 /*
@@ -177,17 +220,16 @@ static uint8_t translate(struct block_builder *b, const struct block_word *word,
 
 const struct trace_block *block_build_columns(struct block_builder *b,
 					      const struct block_word *words, size_t nr_words,
-					      struct block_columns *columns, size_t nr,
-					      bool one_vcpu)
+					      size_t nr, bool one_vcpu)
 {
 	struct translation translations[BLOCK_MAX_WORDS];
+	struct block_columns *columns = &b->columns;
 	struct trace_block *block = &b->block;
 	const uint64_t *arg = columns->args;
 	uint64_t all_cycles = 0, off_cycles = 0;
 
-	begin(b, nr);
-	block->tags = columns->tags;
-	block->vcpus = one_vcpu ? NULL : columns->vcpus;
+	block_begin(b);
+	block->nr = nr;
 	for (size_t i = 0; i < nr_words; i++)
 		translations[i] =
 			(struct translation){-(uint64_t)is_off(words[i].kind), 0, 1, (uint16_t)i};
@@ -216,5 +258,5 @@ const struct trace_block *block_build_columns(struct block_builder *b,
 		block->count[words[i].kind] += translations[i].nr;
 	block->guest_cycles = all_cycles - off_cycles;
 	block->off_cycles = off_cycles;
-	return block;
+	return block_end(b, one_vcpu);
 }

@@ -40,6 +40,8 @@ struct block_word {
 	bool varies;
 };
 
+struct event_limits;
+
 /**
  * struct block_phrase - Two or more words of one vCPU, one after the other.
  * @prefix: code of all but the last: a word, or words + the number of an earlier phrase
@@ -129,10 +131,10 @@ struct trace_columns {
 
 /**
  * struct block_columns - Memory for the columns of one block.
- * @tags:    of struct trace_columns until the block is built, then of the block
+ * @tags:    of the block; of struct trace_columns until it is built from these
  * @vcpus:   by event
  * @deltas:  by event
- * @args:    of the words that vary, in order
+ * @args:    of struct trace_columns: of the words that vary, in order
  * @nr_args: entries of @args
  */
 struct block_columns {
@@ -153,17 +155,15 @@ struct block_recent {
 /**
  * struct block_builder - Memory for a block that is made from events.
  * @block:  the result
- * @tags:   for @block
- * @vcpus:  for @block
+ * @columns: of @block
  * @args:   for @block
  * @sleep:  the two bounds of BLOCK_SLEEP_US_* in trace cycles
- * @recent: words by some bits of kind and argument; kind NR_EVENT_KINDS for none
+ * @recent: words by some bits of kind and argument; for none, one that belongs elsewhere
  * @slots:  open addressing from (kind, argument) to word number + 1
  */
 struct block_builder {
 	struct trace_block block;
-	uint8_t tags[BLOCK_MAX_EVENTS];
-	uint16_t vcpus[BLOCK_MAX_EVENTS];
+	struct block_columns columns;
 	uint64_t args[BLOCK_MAX_EVENTS + 1];
 	uint64_t sleep[2];
 	struct block_recent recent[256];
@@ -173,33 +173,56 @@ struct block_builder {
 /** block_builder_init() - For traces with this clock; once. */
 void block_builder_init(struct block_builder *builder, uint64_t tsc_khz);
 
+/** block_begin() - A block without events; block_build() and block_build_columns() do it, too. */
+void block_begin(struct block_builder *builder);
+
 /**
- * block_build() - Events to columns.
+ * block_add() - Events to columns, as they come.
+ * @builder: block_begin() was called; the block has room for them
+ * @limits:  of the trace; NULL when the events are checked
+ * @events:  @nr of them
+ * @nr:      any number
+ *
+ * Cost: some 2.5 ns an event. Return: whether all are fine; if not, that takes validate_events()
+ * to tell, and if one is not, the block is spoilt. The sum of deltas in @limits is looked at
+ * and not changed.
+ */
+bool block_add(struct block_builder *builder, const struct event_limits *limits,
+	       const struct trace_event *events, size_t nr);
+
+/**
+ * block_end() - No more events.
+ * @builder: of at least one event
+ * @one_vcpu: the trace has one vCPU
+ *
+ * Return: the block, valid until the next begins.
+ */
+const struct trace_block *block_end(struct block_builder *builder, bool one_vcpu);
+
+/**
+ * block_build() - All three.
  * @builder: initialised; its block is overwritten
  * @events:  @nr of them, checked
  * @nr:      1 to BLOCK_MAX_EVENTS
  * @one_vcpu: the trace has one vCPU
  *
- * Cost: some 3 ns an event. Return: the block, valid until the next call.
+ * Return: the block, valid until the next begins.
  */
 const struct trace_block *block_build(struct block_builder *builder,
 				      const struct trace_event *events, size_t nr, bool one_vcpu);
 
 /**
  * block_build_columns() - The same block, from columns.
- * @builder:  initialised; its block is overwritten
+ * @builder:  its columns are those, checked; its block is overwritten
  * @words:    @nr_words of them, see struct trace_columns
  * @nr_words: how many
- * @columns:  checked; what is in it is used up
  * @nr:       1 to BLOCK_MAX_EVENTS
  * @one_vcpu: the trace has one vCPU
  *
- * Cost: some 2.5 ns an event. Return: the block, valid until the next call or until @columns
- * change.
+ * Cost: some 2.5 ns an event. Return: the block, valid until the next begins.
  */
 const struct trace_block *block_build_columns(struct block_builder *builder,
 					      const struct block_word *words, size_t nr_words,
-					      struct block_columns *columns, size_t nr,
-					      bool one_vcpu);
+					      size_t nr, bool one_vcpu);
 
 #endif /* TRACES_BLOCK_H */

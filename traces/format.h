@@ -36,12 +36,11 @@
  * @close:   free the reader
  * @begin:   write the header, which has been checked and outlives the writer
  * @use_pool: encode on these threads; before the first block. NULL when the format does not
- * @room:    where @put wants the next block's events, TRACE_BLOCK_EVENTS of them; another
- *           place after each @put. NULL when it takes them from anywhere
- * @put:     write a block of checked events: TRACE_BLOCK_EVENTS, fewer in the last one only
- * @columns_room: as @room, for @put_columns
- * @put_columns: as @put, from columns; @words are those of struct trace_columns. NULL when the
- *           format wants events
+ * @put:     write a block of checked events: TRACE_BLOCK_EVENTS, fewer in the last one only;
+ *           NULL when the format wants blocks
+ * @room:    where the next block is to be made; another place after each @put_block
+ * @put_block: as @put, of the block that was made there: of @nr events by block_add(), or, as
+ *           columns to be built, with the @words of struct trace_columns
  * @finish:  write what follows the last event; @identity has 16 bytes
  * @end:     free the writer, finished or not
  *
@@ -63,12 +62,11 @@ struct trace_format {
 	int (*begin)(struct outfile *out, const struct trace_info *info, void **writer,
 		     struct xfd_error *err);
 	int (*use_pool)(void *writer, struct pool *pool, struct xfd_error *err);
-	struct trace_event *(*room)(void *writer);
 	int (*put)(void *writer, const struct trace_event *events, size_t nr,
 		   struct xfd_error *err);
-	struct block_columns *(*columns_room)(void *writer);
-	int (*put_columns)(void *writer, const struct block_word *words, size_t nr_words, size_t nr,
-			   struct xfd_error *err);
+	struct block_builder *(*room)(void *writer);
+	int (*put_block)(void *writer, const struct block_word *words, size_t nr_words, size_t nr,
+			 struct xfd_error *err);
 	int (*finish)(void *writer, const uint8_t *identity, struct xfd_error *err);
 	void (*end)(void *writer);
 };

@@ -64,10 +64,9 @@ struct trace_reader {
 
 /*
  * @path:    as the caller gave it
- * @buffer:  memory for @events; NULL when the format has some
- * @events:  those of the block that is not full yet
- * @columns: or those, if the format takes columns and they come as such
- * @words:   of @columns, @nr_words; NULL when they come as events
+ * @events:  those of the block that is not full yet, if the format wants events
+ * @builder: what they make, if it wants blocks
+ * @words:   @nr_words, when columns come that are built to blocks later; NULL for events
  * @before:  events in the blocks written
  * @identity: over header and the events written
  */
@@ -77,9 +76,8 @@ struct trace_writer {
 	struct outfile *out;
 	struct trace_info info;
 	struct event_limits limits;
-	struct trace_event *buffer;
 	struct trace_event *events;
-	struct block_columns *columns;
+	struct block_builder *builder;
 	const struct block_word *words;
 	size_t nr_words;
 	size_t nr_events;
@@ -655,9 +653,10 @@ static int copy_info(struct trace_info *dst, const struct trace_info *src)
 
 static void find_room(struct trace_writer *writer)
 {
-	if (writer->format->columns_room)
-		writer->columns = writer->format->columns_room(writer->state);
-	writer->events = writer->buffer ? writer->buffer : writer->format->room(writer->state);
+	if (!writer->format->room)
+		return;
+	writer->builder = writer->format->room(writer->state);
+	block_begin(writer->builder);
 }
 
 int trace_writer_open(const char *path, const struct trace_info *info, struct trace_writer **result,
@@ -675,9 +674,9 @@ int trace_writer_open(const char *path, const struct trace_info *info, struct tr
 		return no_memory(err, path);
 	writer->format = format_for(path);
 	if (!writer->format->room)
-		writer->buffer = malloc(TRACE_BLOCK_EVENTS * sizeof(*writer->buffer));
+		writer->events = malloc(TRACE_BLOCK_EVENTS * sizeof(*writer->events));
 	writer->identity = XXH3_createState();
-	if ((!writer->format->room && !writer->buffer) || !writer->identity ||
+	if ((!writer->format->room && !writer->events) || !writer->identity ||
 	    copy_info(&writer->info, info)) {
 		ret = no_memory(err, path);
 		goto discard;
@@ -716,13 +715,11 @@ static int write_block(struct trace_writer *writer, struct xfd_error *err)
 
 	if (!writer->nr_events)
 		return 0;
-	if (writer->words) {
-		ret = writer->format->put_columns(writer->state, writer->words, writer->nr_words,
-						  writer->nr_events, err);
-	} else {
-		hash_events(writer->identity, writer->events, writer->nr_events);
+	if (writer->builder)
+		ret = writer->format->put_block(writer->state, writer->words, writer->nr_words,
+						writer->nr_events, err);
+	else
 		ret = writer->format->put(writer->state, writer->events, writer->nr_events, err);
-	}
 	find_room(writer);
 	writer->before += writer->nr_events;
 	writer->nr_events = 0;
@@ -738,6 +735,24 @@ static int refuse_event(const struct trace_writer *writer, size_t index, const c
 			     writer->before + writer->nr_events + index + 1, why);
 }
 
+/* Into the block that is not full yet. Returns whether they are fine for sure. */
+static bool add_events(struct trace_writer *writer, const struct trace_event *events, size_t nr)
+{
+	uint64_t before;
+	struct trace_block *block;
+
+	if (!writer->builder) {
+		memcpy(writer->events + writer->nr_events, events, nr * sizeof(*events));
+		return false;
+	}
+	block = &writer->builder->block;
+	before = block->guest_cycles + block->off_cycles;
+	if (!block_add(writer->builder, &writer->limits, events, nr))
+		return false;
+	writer->limits.sum_cycles += block->guest_cycles + block->off_cycles - before;
+	return true;
+}
+
 static int put(struct trace_writer *writer, const struct trace_event *events, size_t nr,
 	       struct xfd_error *err)
 {
@@ -745,13 +760,14 @@ static int put(struct trace_writer *writer, const struct trace_event *events, si
 
 	while (nr) {
 		size_t room = TRACE_BLOCK_EVENTS - writer->nr_events;
-		size_t some = nr < room ? nr : room;
-		size_t good = validate_events(&writer->limits, events, some, why);
+		size_t some = nr < room ? nr : room, good = some;
 		int ret;
 
+		if (!add_events(writer, events, some))
+			good = validate_events(&writer->limits, events, some, why);
 		if (good < some)
 			return refuse_event(writer, good, why, err);
-		memcpy(writer->events + writer->nr_events, events, some * sizeof(*events));
+		hash_events(writer->identity, events, some);
 		writer->nr_events += some;
 		events += some;
 		nr -= some;
@@ -877,7 +893,7 @@ static int put_some(struct trace_writer *writer, const struct trace_columns *som
 	if (good < some->nr)
 		return refuse_event(writer, good, why, err);
 	hash_events(writer->identity, events, some->nr);
-	copy_columns(writer->columns, writer->nr_events, some);
+	copy_columns(&writer->builder->columns, writer->nr_events, some);
 	writer->nr_events += some->nr;
 	return 0;
 }
@@ -890,10 +906,8 @@ static int put_columns(struct trace_writer *writer, struct trace_columns rest,
 	bool fine = learn(writer, &rest, meanings);
 	int ret = 0;
 
-	if (writer->columns) {
-		writer->words = rest.words;
-		writer->nr_words = rest.nr_words;
-	}
+	writer->words = rest.words;
+	writer->nr_words = rest.nr_words;
 	while (rest.nr && !ret) {
 		size_t room = TRACE_BLOCK_EVENTS - writer->nr_events, left = rest.nr_args;
 		struct trace_columns some = rest;
@@ -902,7 +916,7 @@ static int put_columns(struct trace_writer *writer, struct trace_columns rest,
 		room = room < EXPAND_EVENTS ? room : EXPAND_EVENTS;
 		some.nr = rest.nr < room ? rest.nr : room;
 		fits = expand_columns(writer, &rest, meanings, some.nr, events, &some.nr_args);
-		if (!writer->columns)
+		if (!writer->builder)
 			ret = put(writer, events, some.nr, err);
 		else
 			ret = put_some(writer, &some, events, fine && fits, err);
@@ -962,6 +976,6 @@ void trace_writer_discard(struct trace_writer *writer)
 	outfile_discard(writer->out);
 	info_release(&writer->info);
 	XXH3_freeState(writer->identity);
-	free(writer->buffer);
+	free(writer->events);
 	free(writer);
 }

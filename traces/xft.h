@@ -118,11 +118,9 @@ int xft_header_write(struct outfile *out, const struct trace_info *info, uint64_
 int xft_begin(struct outfile *out, const struct trace_info *info, void **writer,
 	      struct xfd_error *err);
 int xft_use_pool(void *writer, struct pool *pool, struct xfd_error *err);
-struct trace_event *xft_room(void *writer);
-int xft_put(void *writer, const struct trace_event *events, size_t nr, struct xfd_error *err);
-struct block_columns *xft_columns_room(void *writer);
-int xft_put_columns(void *writer, const struct block_word *words, size_t nr_words, size_t nr,
-		    struct xfd_error *err);
+struct block_builder *xft_room(void *writer);
+int xft_put_block(void *writer, const struct block_word *words, size_t nr_words, size_t nr,
+		  struct xfd_error *err);
 int xft_finish(void *writer, const uint8_t *identity, struct xfd_error *err);
 void xft_end(void *writer);
 

@@ -22,10 +22,9 @@ enum {
 
 /*
  * A block on its way from events to bytes.
- * @events: where the caller puts them, @nr in the end
- * @columns: or there, if so
- * @words:  of @columns, @nr_words; NULL when it is @events
- * @block:  what they make, once that is done
+ * @nr:     of them
+ * @words:  @nr_words, of the columns that @builder has; NULL when the block is built already
+ * @block:  the block, once it is built
  * @cuts:   where the columns of a part end
  * @book:   the writer's when the block came
  * @digest: goes before @header, @digest_bytes of it, mostly none
@@ -38,10 +37,6 @@ struct encoder {
 	uint64_t seed;
 	uint64_t first_event;
 	size_t nr;
-	union {
-		struct trace_event events[TRACE_BLOCK_EVENTS];
-		struct block_columns columns;
-	};
 	const struct block_word *words;
 	size_t nr_words;
 	const struct trace_block *block;
@@ -157,11 +152,11 @@ int xft_use_pool(void *writer, struct pool *pool, struct xfd_error *err)
 	return pool_threads(pool) > 1 ? add_encoders(w, pool_threads(pool) + 2, err) : 0;
 }
 
-struct trace_event *xft_room(void *writer)
+struct block_builder *xft_room(void *writer)
 {
 	struct xft_writer *w = writer;
 
-	return w->encoders[w->nr_put % w->nr_encoders]->events;
+	return &w->encoders[w->nr_put % w->nr_encoders]->builder;
 }
 
 void xft_end(void *writer)
@@ -231,15 +226,6 @@ static size_t encode_column(struct encoder *e, const uint64_t *numbers, size_t n
 	e->when[0] = (uint8_t)column.width;
 	le64_store(e->when + 8, column.unit);
 	return (size_t)(p - e->when);
-}
-
-static size_t encode_when(struct encoder *e)
-{
-	if (e->words)
-		return encode_column(e, e->columns.deltas, e->nr);
-	for (size_t i = 0; i < e->nr; i++)
-		e->numbers[i] = e->events[i].delta_cycles;
-	return encode_column(e, e->numbers, e->nr);
 }
 
 /* The kind of digest that a block is worth, if any. */
@@ -352,10 +338,8 @@ static const struct trace_block *build(struct encoder *e)
 {
 	bool one_vcpu = e->info->nr_vcpus == 1;
 
-	if (!e->words)
-		return block_build(&e->builder, e->events, e->nr, one_vcpu);
-	return block_build_columns(&e->builder, e->words, e->nr_words, &e->columns, e->nr,
-				   one_vcpu);
+	return e->words ? block_build_columns(&e->builder, e->words, e->nr_words, e->nr, one_vcpu)
+			: block_end(&e->builder, one_vcpu);
 }
 
 /* A block's bytes, all but where they stand. */
@@ -378,7 +362,8 @@ static void encode(void *encoder)
 	le64_store(header + 8, e->first_event);
 	for (int i = 0; i < NR_PARTS; i++) {
 		const uint8_t *part = i == WHAT ? e->what : e->when;
-		size_t size = i == WHAT ? encode_what(e, block) : encode_when(e);
+		size_t size = i == WHAT ? encode_what(e, block)
+					: encode_column(e, e->builder.columns.deltas, e->nr);
 		size_t worth = i == WHAT ? WHAT_WORTH : WHEN_WORTH, stored = 0;
 
 		if (i == WHEN || is_promising(e, size))
@@ -448,16 +433,9 @@ static void teach(struct xft_writer *w, struct encoder *e)
 			     e->builder.sleep);
 }
 
-struct block_columns *xft_columns_room(void *writer)
-{
-	struct xft_writer *w = writer;
-
-	return &w->encoders[w->nr_put % w->nr_encoders]->columns;
-}
-
 /* The block is where its room was. */
-int xft_put_columns(void *writer, const struct block_word *words, size_t nr_words, size_t nr,
-		    struct xfd_error *err)
+int xft_put_block(void *writer, const struct block_word *words, size_t nr_words, size_t nr,
+		  struct xfd_error *err)
 {
 	struct xft_writer *w = writer;
 	struct encoder *e = w->encoders[w->nr_put % w->nr_encoders];
@@ -476,12 +454,6 @@ int xft_put_columns(void *writer, const struct block_word *words, size_t nr_word
 	else
 		encode(e);
 	return w->nr_put - w->nr_blocks == w->nr_encoders ? write_oldest(w, err) : 0;
-}
-
-int xft_put(void *writer, const struct trace_event *events, size_t nr, struct xfd_error *err)
-{
-	(void)events;
-	return xft_put_columns(writer, NULL, 0, nr, err);
 }
 
 static int write_index(struct xft_writer *w, struct xfd_error *err)

@@ -1033,9 +1033,7 @@ const struct trace_format trace_format_xft = {
 	.begin = xft_begin,
 	.use_pool = xft_use_pool,
 	.room = xft_room,
-	.put = xft_put,
-	.columns_room = xft_columns_room,
-	.put_columns = xft_put_columns,
+	.put_block = xft_put_block,
 	.finish = xft_finish,
 	.end = xft_end,
 };
