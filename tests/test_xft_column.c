@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Columns of numbers: units and planes are those of plain division, whatever the numbers; what
- * was encoded is decoded.
+ * Columns of numbers: units and planes are those of plain division, whatever the numbers; bits
+ * are where traces/FORMAT.md says; what was encoded is decoded.
  */
 #include "tests/trace_files.h"
 
@@ -116,11 +116,85 @@ static void random_numbers_are_divided_as_by_division(void **state)
 	}
 }
 
+/* Bit @bit of number @i of @nr packed ones of @bits bits, from traces/FORMAT.md. */
+static unsigned int packed_bit(const uint8_t *packed, size_t nr, unsigned int bits, size_t i,
+			       unsigned int bit)
+{
+	for (unsigned int size = 8; size; size /= 2) {
+		size_t m = (nr * size + 7) / 8;
+
+		if (!(bits & size))
+			continue;
+		if (bit < size)
+			return packed[i % m] >> (i / m * size + bit) & 1;
+		bit -= size;
+		packed += m;
+	}
+	return 0;
+}
+
+static void numbers_of_few_bits_are_packed_as_specified(void **state)
+{
+	uint8_t *numbers = malloc(MAX), *back = malloc(MAX);
+	uint64_t seed = 2;
+
+	(void)state;
+	for (size_t nr = 0; nr < MAX; nr += nr < 70 ? 1 : 331)
+		for (unsigned int bits = 0; bits <= 8; bits++) {
+			size_t bytes = xft_packed_bytes(nr, bits);
+			uint8_t *packed = malloc(bytes + 1);
+
+			for (size_t i = 0; i < nr; i++)
+				numbers[i] = (uint8_t)(random_next(&seed) % (1u << bits));
+			assert_ptr_equal(xft_pack(numbers, nr, bits, packed), packed + bytes);
+			for (size_t i = 0; i < nr; i++)
+				for (unsigned int bit = 0; bit < bits; bit++)
+					assert_int_equal(packed_bit(packed, nr, bits, i, bit),
+							 numbers[i] >> bit & 1);
+			memset(back, 0xff, MAX);
+			assert_ptr_equal(xft_unpack(packed, nr, bits, back), packed + bytes);
+			assert_memory_equal(back, numbers, nr);
+			free(packed);
+		}
+	free(numbers);
+	free(back);
+}
+
+static void vcpus_are_packed_low_byte_first(void **state)
+{
+	uint16_t *vcpus = malloc(MAX * sizeof(*vcpus)), *back = malloc(MAX * sizeof(*back));
+	uint8_t *tmp = malloc(MAX);
+	uint64_t seed = 4;
+
+	(void)state;
+	for (size_t nr = 0; nr < MAX; nr += nr < 20 ? 1 : 777)
+		for (unsigned int bits = 0; bits <= 16; bits++) {
+			size_t bytes = xft_vcpu_bytes(nr, bits);
+			uint8_t *packed = malloc(bytes + 1);
+
+			for (size_t i = 0; i < nr; i++)
+				vcpus[i] = (uint16_t)(random_next(&seed) % (1u << bits));
+			assert_ptr_equal(xft_pack_vcpus(vcpus, nr, bits, tmp, packed),
+					 packed + bytes);
+			assert_ptr_equal(xft_unpack_vcpus(packed, nr, bits, tmp, back),
+					 packed + bytes);
+			assert_memory_equal(back, vcpus, nr * sizeof(*vcpus));
+			for (size_t i = 0; i < nr && bits >= 8; i++)
+				assert_int_equal(packed[i], vcpus[i] & 0xff);
+			free(packed);
+		}
+	free(vcpus);
+	free(back);
+	free(tmp);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(edges_are_divided_as_by_division),
 		cmocka_unit_test(random_numbers_are_divided_as_by_division),
+		cmocka_unit_test(numbers_of_few_bits_are_packed_as_specified),
+		cmocka_unit_test(vcpus_are_packed_low_byte_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

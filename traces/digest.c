@@ -98,7 +98,8 @@ const struct trace_block *digest_build(struct digest_builder *b, const struct tr
 {
 	size_t wanted = block->nr / b->worth;
 	size_t max = wanted < DIGEST_MAX_ENTRIES ? wanted : DIGEST_MAX_ENTRIES;
-	bool good = nr_vcpus <= DIGEST_MAX_VCPUS;
+	/* All but exits are entries, so that mostly there is nothing to be tried. */
+	bool good = nr_vcpus <= DIGEST_MAX_VCPUS && block->nr - block->count[EVENT_exit] <= max;
 
 	for (size_t i = 0; i < block->nr_words; i++)
 		good = good && !(block->word[i].varies && block->word[i].kind == EVENT_exit);

@@ -366,7 +366,8 @@ static void count_misses(struct phrase_builder *b, const struct block_phrase *ph
 	for (size_t i = 0; i < nr; i++)
 		first[digest->nr_words + i] = first[phrase[i].prefix];
 	memset(w->used, 0, sizeof(w->used));
-	memset(w->misses, 0, (digest->nr_words + nr) * sizeof(w->misses[0]));
+	for (size_t code = 0; code < digest->nr_words + nr; code++)
+		memset(w->misses[code], 0, digest->nr_words * sizeof(w->misses[code][0]));
 	for (size_t s = 0; s < digest->nr_stretches; s++) {
 		size_t entries = b->times[s] ? b->times[s] : 1;
 

@@ -94,28 +94,58 @@ const uint8_t *xft_unpack_vcpus(const uint8_t *src, size_t nr, unsigned int bits
 	return src;
 }
 
-uint8_t *xft_pack(const uint16_t *numbers, unsigned int from_bit, size_t nr, unsigned int bits,
-		  uint8_t *dst)
+/* The reverse of unpack_group(): bits @from_bit to @from_bit + @size of each number. */
+static void pack_group(const uint8_t *numbers, size_t nr, unsigned int size, unsigned int from_bit,
+		       uint8_t *dst)
 {
-	for (unsigned int size = 8; size; size /= 2) {
-		size_t each = (nr + 8 / size - 1) / (8 / size), left = nr;
-		unsigned int mask = (1u << size) - 1;
+	size_t each = (nr + 8 / size - 1) / (8 / size);
+	uint8_t mask = (uint8_t)((1u << size) - 1);
+	uint64_t masks = mask * UINT64_C(0x0101010101010101);
 
+	memset(dst, 0, each);
+	for (unsigned int q = 0; q < 8; q += size) {
+		size_t first = q / size * each, i = 0;
+		size_t len = first < nr ? nr - first < each ? nr - first : each : 0;
+		const uint8_t *at = numbers + first;
+
+		for (; i + 8 <= len; i += 8) {
+			uint64_t old, new;
+
+			memcpy(&new, at + i, 8);
+			memcpy(&old, dst + i, 8);
+			old |= (new >> from_bit &masks) << q;
+			memcpy(dst + i, &old, 8);
+		}
+		for (; i < len; i++)
+			dst[i] = (uint8_t)(dst[i] | (at[i] >> from_bit & mask) << q);
+	}
+}
+
+uint8_t *xft_pack(const uint8_t *numbers, size_t nr, unsigned int bits, uint8_t *dst)
+{
+	unsigned int from_bit = 0;
+
+	for (unsigned int size = 8; size; size /= 2) {
 		if (!(bits & size))
 			continue;
-		memset(dst, 0, each);
-		for (unsigned int shift = 0; shift < 8; shift += size) {
-			const uint16_t *group = numbers + (nr - left);
-			size_t some = left < each ? left : each;
-
-			for (size_t i = 0; i < some; i++)
-				dst[i] |= (uint8_t)((group[i] >> from_bit & mask) << shift);
-			left -= some;
-		}
-		dst += each;
+		pack_group(numbers, nr, size, from_bit, dst);
+		dst += xft_packed_bytes(nr, size);
 		from_bit += size;
 	}
 	return dst;
+}
+
+uint8_t *xft_pack_vcpus(const uint16_t *numbers, size_t nr, unsigned int bits, uint8_t *tmp,
+			uint8_t *dst)
+{
+	for (size_t i = 0; i < nr; i++)
+		tmp[i] = (uint8_t)numbers[i];
+	dst = xft_pack(tmp, nr, bits < 8 ? bits : 8, dst);
+	if (bits <= 8)
+		return dst;
+	for (size_t i = 0; i < nr; i++)
+		tmp[i] = (uint8_t)(numbers[i] >> 8);
+	return xft_pack(tmp, nr, bits - 8, dst);
 }
 
 /* ---- byte planes ---- */
@@ -233,27 +263,39 @@ static uint64_t divisor(const uint64_t *numbers, size_t nr)
 }
 
 /* Bits @shift to @shift + 7; a loop that compilers make wide. */
-static void plane_split(const uint64_t *restrict numbers, size_t nr, unsigned int shift,
+static void plane_split(const uint32_t *restrict numbers, size_t nr, unsigned int shift,
 			uint8_t *restrict dst)
 {
 	for (size_t i = 0; i < nr; i++)
 		dst[i] = (uint8_t)(numbers[i] >> shift);
 }
 
+/* One half of the bits of each quotient. */
+static void half_of(const uint64_t *restrict numbers, size_t nr, const struct exact *exact,
+		    unsigned int shift, uint32_t *restrict half)
+{
+	if (exact->max == UINT64_MAX) /* as they are */
+		for (size_t i = 0; i < nr; i++)
+			half[i] = (uint32_t)(numbers[i] >> shift);
+	else
+		for (size_t i = 0; i < nr; i++)
+			half[i] = (uint32_t)(exact_quotient(exact, numbers[i]) >> shift);
+}
+
 /* Quotients a few at a time, which stay in the first-level cache; then plane by plane. */
 static void planes_split(const uint64_t *numbers, const struct column *column, uint8_t *dst)
 {
 	const struct exact exact = exact_init(column->unit);
-	uint64_t quotients[SPLIT];
+	uint32_t half[SPLIT];
 
 	for (size_t at = 0; at < column->nr; at += SPLIT) {
 		size_t some = column->nr - at < SPLIT ? column->nr - at : SPLIT;
-		const uint64_t *from = column->unit > 1 ? quotients : numbers + at;
 
-		for (size_t i = 0; i < some && column->unit > 1; i++)
-			quotients[i] = exact_quotient(&exact, numbers[at + i]);
-		for (unsigned int plane = 0; plane < column->width; plane++)
-			plane_split(from, some, 8 * plane, dst + plane * column->nr + at);
+		for (unsigned int plane = 0; plane < column->width; plane++) {
+			if (plane % 4 == 0)
+				half_of(numbers + at, some, &exact, 8 * plane, half);
+			plane_split(half, some, 8 * (plane % 4), dst + plane * column->nr + at);
+		}
 	}
 }
 
@@ -264,7 +306,10 @@ struct column xft_column_encode(const uint64_t *numbers, size_t nr, const uint8_
 	uint64_t max = 0;
 
 	column.unit += !column.unit;
-	for (size_t i = 0; i < nr; i++)
+	/* All bits together have the largest number's width, and are found faster. */
+	for (size_t i = 0; column.unit == 1 && i < nr; i++)
+		max |= numbers[i];
+	for (size_t i = 0; column.unit > 1 && i < nr; i++)
 		max = numbers[i] > max ? numbers[i] : max;
 	column.width = (xft_bits_for(max / column.unit) + 7) / 8;
 	planes_split(numbers, &column, *dst);

@@ -49,9 +49,12 @@ size_t xft_packed_bytes(size_t nr, unsigned int bits);
 /** xft_vcpu_bytes() - The same for vCPUs, up to 16 bits. */
 size_t xft_vcpu_bytes(size_t nr, unsigned int bits);
 
-/** xft_pack() - @bits bits of @numbers from bit @from_bit on. Return: where the next go. */
-uint8_t *xft_pack(const uint16_t *numbers, unsigned int from_bit, size_t nr, unsigned int bits,
-		  uint8_t *dst);
+/** xft_pack() - @nr numbers of @bits bits, up to 8. Return: where the next go. */
+uint8_t *xft_pack(const uint8_t *numbers, size_t nr, unsigned int bits, uint8_t *dst);
+
+/** xft_pack_vcpus() - @nr numbers of up to 16 bits; @tmp has room for @nr bytes. */
+uint8_t *xft_pack_vcpus(const uint16_t *numbers, size_t nr, unsigned int bits, uint8_t *tmp,
+			uint8_t *dst);
 
 /** xft_unpack() - @nr numbers of up to 8 bits. Return: the end of what was read. */
 const uint8_t *xft_unpack(const uint8_t *src, size_t nr, unsigned int bits, uint8_t *dst);

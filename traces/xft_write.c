@@ -179,7 +179,6 @@ static size_t encode_what(struct encoder *e, const struct trace_block *block)
 	size_t nr_vcpus = block_nr_vcpus(block);
 	unsigned int bits = xft_bits_for(nr_codes - 1), vcpus = xft_bits_for(e->info->nr_vcpus - 1);
 	uint8_t *p = e->what + WHAT_FIXED_BYTES;
-	uint16_t *numbers = (uint16_t *)e->numbers;
 	struct column args;
 
 	e->cuts.nr = 0;
@@ -191,14 +190,10 @@ static size_t encode_what(struct encoder *e, const struct trace_block *block)
 		p[18] = p[19] = 0;
 	}
 	e->cuts.at[e->cuts.nr++] = (size_t)(p - e->what);
-	for (size_t i = 0; i < block->nr; i++)
-		numbers[i] = block->tags[i];
-	p = xft_pack(numbers, 0, block->nr, bits, p);
+	p = xft_pack(block->tags, block->nr, bits, p);
 	e->cuts.at[e->cuts.nr++] = (size_t)(p - e->what);
 	if (block->vcpus)
-		p = xft_pack(block->vcpus, 0, nr_vcpus, vcpus < 8 ? vcpus : 8, p);
-	if (vcpus > 8)
-		p = xft_pack(block->vcpus, 8, nr_vcpus, vcpus - 8, p);
+		p = xft_pack_vcpus(block->vcpus, nr_vcpus, vcpus, (uint8_t *)e->numbers, p);
 	e->cuts.at[e->cuts.nr++] = (size_t)(p - e->what);
 	args = xft_column_encode(block->args, block->nr_args, e->what, &p, &e->cuts);
 	memset(e->what, 0, WHAT_FIXED_BYTES);
