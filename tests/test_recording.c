@@ -404,23 +404,6 @@ static void a_clock_without_nanoseconds_is_refused(void **state)
 	assert_error(&err, XFD_ERROR_INPUT, "tsc2nsec");
 }
 
-static void a_damaged_tracedat_is_refused(void **state)
-{
-	struct recording *recording;
-	struct xfd_error err = {0};
-	struct bytes bytes;
-	char path[300];
-
-	(void)state;
-	snprintf(path, sizeof(path), "%s", scratch_path("layout.dat"));
-	write_layout(path, &layouts[4]);
-	bytes = file_load(path);
-	file_save(path, bytes.data, 200);
-	free(bytes.data);
-	assert_true(recording_open(path, &recording, &err) < 0);
-	assert_error(&err, XFD_ERROR_INPUT, "damaged or unfinished trace.dat");
-}
-
 /* Wherever a file ends and whatever byte is wrong: events, or an error that names the input. */
 static void any_damage_is_survived(void **state)
 {
@@ -499,7 +482,6 @@ int main(void)
 		cmocka_unit_test(gzip_is_read_in_any_number_of_members),
 		cmocka_unit_test(a_damaged_gzip_is_refused),
 		cmocka_unit_test(a_clock_without_nanoseconds_is_refused),
-		cmocka_unit_test(a_damaged_tracedat_is_refused),
 		cmocka_unit_test(any_damage_is_survived),
 		cmocka_unit_test(version_7_is_read_compressed_and_plain),
 		cmocka_unit_test(many_records_come_in_order_of_time),

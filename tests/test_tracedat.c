@@ -569,6 +569,28 @@ static void what_is_only_counted_has_its_name(void **state)
 	recording_close(recording);
 }
 
+/* Wherever a file is cut off, that byte is named, and what to do next. */
+static void a_cut_file_names_its_end(void **state)
+{
+	struct recording *recording;
+	struct xfd_error err;
+	struct bytes bytes;
+	char path[300];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s", scratch_path("cut.dat"));
+	write_layout(path, &layouts[0]);
+	bytes = file_load(path);
+	for (size_t len = bytes.len - 1; len >= 3; len -= len > 100 ? 61 : 1) {
+		assert_int_equal(truncate(path, (off_t)len), 0);
+		err = (struct xfd_error){0};
+		assert_int_equal(recording_open(path, &recording, &err), -EINVAL);
+		assert_int_equal(err.offset, len);
+		assert_error(&err, XFD_ERROR_INPUT, "copy it again, whole");
+	}
+	free(bytes.data);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -581,6 +603,7 @@ int main(void)
 		cmocka_unit_test(a_32_bit_kernel_has_nothing_to_measure),
 		cmocka_unit_test(many_cpus_are_merged),
 		cmocka_unit_test(merged_is_sorted),
+		cmocka_unit_test(a_cut_file_names_its_end),
 		cmocka_unit_test(what_is_only_counted_has_its_name),
 	};
 

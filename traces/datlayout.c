@@ -6,6 +6,7 @@
 #include "traces/datlayout.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,9 +32,15 @@ enum {
 	TYPE_BYTES = 10, /* "options  ", "flyrecord", "latency  ", NUL included */
 };
 
+/* What to do about a file that is too short. */
+#define CUT_ADVICE                                                                                 \
+	"copy it again, whole; a recording that was interrupted is put together by `trace-cmd "    \
+	"restore`"
+
 /*
  * @instances: where the options of a version 6 file say that more buffers are; @nr_cpus: of the
- * buffer under way. @what: what was being read, for errors. @refused: @err is filled.
+ * buffer under way. @what: what was being read, for errors; @beyond: and something of it would lie
+ * behind the file's end. @refused: @err is filled.
  */
 struct walk {
 	FILE *file;
@@ -46,6 +53,7 @@ struct walk {
 	bool v7;
 	bool counts_cycles;
 	bool refused;
+	bool beyond;
 	const char *what;
 	uint32_t nr_instances;
 	uint64_t instances[MAX_BUFFERS];
@@ -78,16 +86,23 @@ static bool get(struct walk *w, unsigned int bytes, uint64_t *value)
 	return true;
 }
 
+/* What has @bytes of which the file has at most all. */
+static bool fits(struct walk *w, uint64_t bytes)
+{
+	w->beyond |= bytes > w->file_bytes;
+	return bytes <= w->file_bytes;
+}
+
 static bool seek(struct walk *w, uint64_t offset)
 {
-	return offset <= w->file_bytes && !fseeko(w->file, (off_t)offset, SEEK_SET);
+	return fits(w, offset) && !fseeko(w->file, (off_t)offset, SEEK_SET);
 }
 
 static bool skip(struct walk *w, uint64_t bytes)
 {
 	off_t at = ftello(w->file);
 
-	return at >= 0 && bytes <= w->file_bytes && seek(w, (uint64_t)at + bytes);
+	return at >= 0 && fits(w, bytes) && seek(w, (uint64_t)at + bytes);
 }
 
 /* A length of @width bytes, and as many bytes. */
@@ -136,9 +151,14 @@ static bool check_pages(struct walk *w, const struct datlayout_cpu *cpu)
 {
 	if (cpu->cpu >= TRACE_MAX_VCPUS)
 		return refuse(w, "wanted CPU numbers below 4096");
-	if (cpu->size > w->file_bytes || cpu->offset > w->file_bytes - cpu->size)
-		return refuse(w, "the file is truncated: it ends before the pages of a CPU do");
-	return true;
+	if (cpu->size <= w->file_bytes && cpu->offset <= w->file_bytes - cpu->size)
+		return true;
+	xfd_error_set(w->err, XFD_ERROR_INPUT, w->path, 0, (int64_t)w->file_bytes,
+		      "the file ends here, but the %" PRIu64 " bytes of pages of CPU %" PRIu32
+		      " begin at byte %" PRIu64 ": %s",
+		      cpu->size, cpu->cpu, cpu->offset, CUT_ADVICE);
+	w->refused = true;
+	return false;
 }
 
 /* Version 6: where each CPU's pages are, one after the other. */
@@ -266,7 +286,7 @@ static bool read_options(struct walk *w, uint64_t *next)
 			return false;
 		if (id == OPTION_DONE && !w->v7)
 			return true;
-		if (!get(w, 4, &size) || size > w->file_bytes || size > MAX_OPTION_BYTES)
+		if (!get(w, 4, &size) || !fits(w, size) || size > MAX_OPTION_BYTES)
 			return false;
 		if (id == OPTION_DONE)
 			return size >= 8 && get(w, 8, next);
@@ -348,7 +368,7 @@ static bool read_v7(struct walk *w)
 	uint64_t at, id, flags;
 	char compression[8] = "";
 
-	w->what = "its first section";
+	w->what = "how it is compressed";
 	for (size_t i = 0; i < sizeof(compression); i++) {
 		int c = fgetc(w->file);
 
@@ -361,6 +381,7 @@ static bool read_v7(struct walk *w)
 	if (strcmp(compression, "none") && strcmp(compression, "zstd"))
 		return refuse(w, "it is compressed in another way than by zstd; `trace-cmd convert "
 				 "--compression none` makes it readable");
+	w->what = "its options";
 	if (!skip_string(w) || !get(w, 8, &at))
 		return false;
 	for (int i = 0; at && i < MAX_SECTIONS; i++) {
@@ -399,9 +420,15 @@ static int read_file(struct walk *w)
 {
 	bool good = read_head(w);
 
+	if (!good && !w->refused && (w->beyond || feof(w->file)))
+		return xfd_error_set(w->err, XFD_ERROR_INPUT, w->path, 0, (int64_t)w->file_bytes,
+				     "the file ends here, too early to read %s: %s", w->what,
+				     CUT_ADVICE);
 	if (!good && !w->refused)
 		return xfd_error_set(w->err, XFD_ERROR_INPUT, w->path, 0, ftello(w->file),
-				     "damaged or unfinished trace.dat: cannot read %s", w->what);
+				     "damaged trace.dat: cannot read %s; copy it again, or record "
+				     "again",
+				     w->what);
 	if (!good)
 		return -EINVAL;
 	if (w->counts_cycles && !w->layout->clock.mult)

@@ -25,7 +25,8 @@
 enum {
 	SKIPPED_SLOTS = 64, /* of a hash table that is at most half full */
 	SOURCE_NAME_BYTES = 128,
-	MAGIC_BYTES = 16
+	MAGIC_BYTES = 16,
+	MAGIC_BEGIN_BYTES = 3 /* enough of one where the file ends */
 };
 
 /*
@@ -86,8 +87,9 @@ static size_t understands(const struct recording_format *format, const char *tex
 static const struct recording_format *format_of_magic(const uint8_t *head, size_t len)
 {
 	for (size_t i = 0; i < NR_FORMATS; i++)
-		if (formats[i]->magic && len >= formats[i]->magic_len &&
-		    !memcmp(head, formats[i]->magic, formats[i]->magic_len))
+		if (formats[i]->magic && len >= MAGIC_BEGIN_BYTES &&
+		    !memcmp(head, formats[i]->magic,
+			    len < formats[i]->magic_len ? len : formats[i]->magic_len))
 			return formats[i];
 	return NULL;
 }
