@@ -7,13 +7,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <trace-cmd.h>
 #include <unistd.h>
 
 #include "traces/datpages.h"
 #include "traces/import.h"
 
-enum { PAGE = 4096, MANY_CPUS = 100 };
+enum { PAGE = 4096, CHUNK = 40960, MANY_CPUS = 100 };
 
 /* One CPU of a file, both ways. Return: how many records it has. */
 static size_t compare_cpu(struct tracecmd_input *handle, struct datpages *pages, int cpu)
@@ -63,7 +64,7 @@ static size_t compare_file(const char *path)
 
 		if (!cpu->size)
 			continue;
-		datpages_open(&pages, fd, path, &layout, &layout.buffers[0], cpu, PAGE);
+		datpages_open(&pages, fd, path, &layout, &layout.buffers[0], cpu, PAGE, CHUNK);
 		nr += compare_cpu(handle, &pages, (int)cpu->cpu);
 		datpages_close(&pages);
 	}
@@ -347,7 +348,7 @@ static void big_endian_pages_say_the_same(void **state)
 	fill_page(page, UINT64_C(3) << 30);
 	file_save(scratch_path("page"), page->bytes, PAGE);
 	fd = open(scratch_path("page"), O_RDONLY);
-	datpages_open(&pages, fd, "page", &layout, &buffer, &cpu, PAGE);
+	datpages_open(&pages, fd, "page", &layout, &buffer, &cpu, PAGE, PAGE);
 	for (; datpages_next(&pages, &err) > 0; nr++) {
 		assert_true(nr < 4);
 		assert_int_equal(pages.time_ns, times[nr]);
@@ -591,6 +592,77 @@ static void a_cut_file_names_its_end(void **state)
 	free(bytes.data);
 }
 
+/* Every CPU has the same page of 1 MiB, which is a hole: a small file that would fill 4 GiB. */
+static void memory_has_a_bound_whatever_a_file_says(void **state)
+{
+	enum { PAGE_BYTES_AT = 14, BIG = 1 << 20, NR_CPUS = 4096 };
+	static const char word[] = "flyrecord";
+	const struct datfile_value value = {.number = 1};
+	struct recording *recording;
+	struct xfd_error err = {0};
+	struct datfile *dat;
+	struct bytes bytes;
+	uint8_t *table;
+	char path[300];
+	uint16_t id;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s", scratch_path("hole.dat"));
+	assert_int_equal(datfile_open(path, NR_CPUS, "local", &dat, &err), 0);
+	id = datfile_define(dat, "test", "number", number_field, 1, "\"%llu\", REC->value");
+	assert_int_equal(datfile_put(dat, 0, 1, 42, id, &value, &err), 0);
+	assert_int_equal(datfile_commit(dat, &err), 0);
+	bytes = file_load(path);
+	put_le(bytes.data + PAGE_BYTES_AT, BIG, 4);
+	table = memmem(bytes.data, bytes.len, word, sizeof(word));
+	assert_non_null(table);
+	table += sizeof(word);
+	for (size_t i = 0; i < NR_CPUS; i++) {
+		put_le(table + 16 * i, bytes.len, 8);
+		put_le(table + 16 * i + 8, BIG, 8);
+	}
+	file_save(path, bytes.data, bytes.len);
+	assert_int_equal(truncate(path, (off_t)bytes.len + BIG), 0);
+	free(bytes.data);
+	assert_true(recording_open(path, &recording, &err) < 0);
+	assert_error(&err, XFD_ERROR_INPUT, "too large pages");
+}
+
+/* Formats that are a hole of more than a gigabyte: libtracecmd would read them into memory. */
+static void the_library_has_a_bound_of_memory(void **state)
+{
+	enum { FIRST_SIZE_AT = 18 + sizeof("header_page") };
+	static const off_t hole = (off_t)5 << 28;
+	static const char word[] = "header_event";
+	struct recording *recording;
+	struct xfd_error err = {0};
+	struct rusage children;
+	struct bytes bytes;
+	uint8_t *rest;
+	char path[300];
+	FILE *file;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s", scratch_path("formats.dat"));
+	write_layout(path, &layouts[0]);
+	bytes = file_load(path);
+	put_le(bytes.data + FIRST_SIZE_AT, (uint64_t)hole, 8);
+	rest = memmem(bytes.data, bytes.len, word, sizeof(word));
+	assert_non_null(rest);
+	file = fopen(path, "wbe");
+	assert_non_null(file);
+	assert_int_equal(fwrite(bytes.data, FIRST_SIZE_AT + 8, 1, file), 1);
+	assert_int_equal(fseeko(file, hole, SEEK_CUR), 0);
+	assert_int_equal(fwrite(rest, (size_t)(bytes.data + bytes.len - rest), 1, file), 1);
+	assert_int_equal(fclose(file), 0);
+	free(bytes.data);
+	assert_true(recording_open(path, &recording, &err) < 0);
+	assert_error(&err, XFD_ERROR_INPUT, "libtracecmd cannot read this trace.dat");
+	assert_int_equal(getrusage(RUSAGE_CHILDREN, &children), 0);
+	assert_in_range(children.ru_maxrss, 1, hole / 1024);
+	assert_int_equal(unlink(path), 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -604,6 +676,8 @@ int main(void)
 		cmocka_unit_test(many_cpus_are_merged),
 		cmocka_unit_test(merged_is_sorted),
 		cmocka_unit_test(a_cut_file_names_its_end),
+		cmocka_unit_test(memory_has_a_bound_whatever_a_file_says),
+		cmocka_unit_test(the_library_has_a_bound_of_memory),
 		cmocka_unit_test(what_is_only_counted_has_its_name),
 	};
 

@@ -21,7 +21,7 @@ enum {
 	TIME_BYTES = 8,
 	DELTA_BITS = 27,
 	CHUNK_HEAD_BYTES = 8,
-	CHUNK_PAGES_MAX = 4096 /* trace-cmd writes 10; each is of 4 KiB or more */
+	CHUNK_BYTES_MAX = 16 << 20 /* trace-cmd writes 10 pages, each of 4 KiB or more */
 };
 
 static inline uint32_t load32(const struct datpages *p, const uint8_t *at)
@@ -48,6 +48,11 @@ static int fail(const struct datpages *p, uint64_t offset, struct xfd_error *err
 			     "damaged trace.dat: %s of CPU %" PRIu32, what, p->cpu);
 }
 
+static int fail_memory(const struct datpages *p, struct xfd_error *err)
+{
+	return xfd_error_set(err, XFD_ERROR_SYSTEM, p->name, 0, -1, "out of memory");
+}
+
 static int read_at(const struct datpages *p, uint64_t offset, uint8_t *to, size_t len,
 		   struct xfd_error *err)
 {
@@ -68,18 +73,17 @@ static int read_at(const struct datpages *p, uint64_t offset, uint8_t *to, size_
 	return 0;
 }
 
-static int grow(const struct datpages *p, uint8_t **buffer, size_t *room, size_t want,
-		struct xfd_error *err)
+static int grow(struct datpages *p, size_t *room, size_t want, struct xfd_error *err)
 {
 	uint8_t *more;
 
 	if (*room >= want)
 		return 0;
-	more = realloc(*buffer, want + DATPAGES_SLACK_BYTES);
+	more = realloc(p->window, want + DATPAGES_SLACK_BYTES);
 	if (!more)
-		return xfd_error_set(err, XFD_ERROR_SYSTEM, p->name, 0, -1, "out of memory");
+		return fail_memory(p, err);
 	memset(more + want, 0, DATPAGES_SLACK_BYTES);
-	*buffer = more;
+	p->window = more;
 	*room = want;
 	return 0;
 }
@@ -89,8 +93,11 @@ static int read_pages(struct datpages *p, struct xfd_error *err)
 {
 	size_t len = p->stored < p->room ? (size_t)p->stored : p->room;
 	size_t room = p->window ? p->room : 0;
-	int ret = grow(p, &p->window, &room, p->room, err);
+	int ret;
 
+	if (p->buffer->page_bytes > p->most)
+		return fail(p, p->next_offset, err, "too large pages for so many CPUs, those");
+	ret = grow(p, &room, p->room, err);
 	if (!ret)
 		ret = read_at(p, p->next_offset, p->window, len, err);
 	if (ret)
@@ -105,10 +112,10 @@ static int read_pages(struct datpages *p, struct xfd_error *err)
 /* The next chunk: its lengths stored and unpacked, then a frame of zstd. */
 static int read_chunk(struct datpages *p, struct xfd_error *err)
 {
-	uint64_t at = p->next_offset, most = (uint64_t)CHUNK_PAGES_MAX * 4096;
-	uint8_t head[CHUNK_HEAD_BYTES];
+	uint64_t at = p->next_offset;
+	uint8_t head[CHUNK_HEAD_BYTES], *chunk;
 	uint32_t packed, len;
-	size_t got;
+	size_t got = 0;
 	int ret;
 
 	if (p->stored < sizeof(head))
@@ -118,16 +125,21 @@ static int read_chunk(struct datpages *p, struct xfd_error *err)
 		return ret;
 	packed = load32(p, head);
 	len = load32(p, head + 4);
-	if (packed > p->stored - sizeof(head) || len > most)
+	if (packed > p->stored - sizeof(head) || packed > ZSTD_compressBound(len) ||
+	    len > CHUNK_BYTES_MAX || len > p->most)
 		return fail(p, at, err, "the length of a chunk does not fit");
-	ret = grow(p, &p->chunk, &p->chunk_room, packed, err);
-	if (!ret)
-		ret = grow(p, &p->window, &p->room, len, err);
-	if (!ret)
-		ret = read_at(p, at + sizeof(head), p->chunk, packed, err);
+	ret = grow(p, &p->room, len, err);
 	if (ret)
 		return ret;
-	got = packed ? ZSTD_decompress(p->window, len, p->chunk, packed) : 0;
+	chunk = malloc(packed + 1);
+	if (!chunk)
+		return fail_memory(p, err);
+	ret = read_at(p, at + sizeof(head), chunk, packed, err);
+	if (!ret && packed)
+		got = ZSTD_decompress(p->window, len, chunk, packed);
+	free(chunk);
+	if (ret)
+		return ret;
 	if (ZSTD_isError(got) || got != len)
 		return fail(p, at, err, "a chunk does not unpack");
 	p->next_offset += sizeof(head) + packed;
@@ -215,7 +227,7 @@ static int next_page(struct datpages *p, struct xfd_error *err)
 
 void datpages_open(struct datpages *pages, int fd, const char *name, const struct datlayout *layout,
 		   const struct datlayout_buffer *buffer, const struct datlayout_cpu *cpu,
-		   size_t ahead)
+		   size_t ahead, size_t most)
 {
 	*pages = (struct datpages){
 		.cpu = cpu->cpu,
@@ -225,6 +237,7 @@ void datpages_open(struct datpages *pages, int fd, const char *name, const struc
 		.buffer = buffer,
 		.next_offset = cpu->offset,
 		.stored = cpu->size,
+		.most = most,
 		.room = ahead / buffer->page_bytes * buffer->page_bytes,
 	};
 	if (!pages->room)
@@ -316,6 +329,5 @@ int datpages_next(struct datpages *p, struct xfd_error *err)
 void datpages_close(struct datpages *pages)
 {
 	free(pages->window);
-	free(pages->chunk);
-	pages->window = pages->chunk = NULL;
+	pages->window = NULL;
 }

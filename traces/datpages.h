@@ -56,10 +56,9 @@ struct datpages {
 	uint64_t next_offset;
 	uint64_t stored;
 	uint64_t nr_chunks;
+	size_t most;
 	size_t room;
 	uint8_t *window;
-	size_t chunk_room;
-	uint8_t *chunk;
 	const char *name;
 };
 
@@ -72,10 +71,11 @@ struct datpages {
  * @buffer:   of @layout
  * @cpu:      of @buffer
  * @ahead:    bytes to read at a time, at least one page
+ * @most:     bytes that a page or an unpacked chunk may have, so that memory has a bound
  */
 void datpages_open(struct datpages *pages, int fd, const char *name, const struct datlayout *layout,
 		   const struct datlayout_buffer *buffer, const struct datlayout_cpu *cpu,
-		   size_t ahead);
+		   size_t ahead, size_t most);
 
 /**
  * datpages_next() - The next record.

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <trace-cmd.h>
 #include <unistd.h>
@@ -36,7 +37,11 @@ enum {
 	MAX_STREAMS = 16384,
 	/* Read ahead of all streams together, and of one. */
 	AHEAD_BYTES = 4 << 20,
-	STREAM_AHEAD_BYTES = 64 << 10
+	STREAM_AHEAD_BYTES = 64 << 10,
+	/* Of all streams together, whatever the file says of its pages. */
+	WINDOW_BYTES = 1 << 30,
+	/* For the library's formats, symbols and options: more than any kernel fills. */
+	LIBRARY_BYTES = 1 << 30
 };
 
 /* Where a field lies in a record; all 0 when this kernel does not have it. @end is behind it. */
@@ -495,6 +500,24 @@ static void learn_pid(struct file *file)
 	}
 }
 
+/* What the library allocates for a file is what the file says, which may be gigabytes. */
+static void limit_memory(void)
+{
+	FILE *statm = fopen("/proc/self/statm", "re");
+	struct rlimit limit;
+	uintmax_t pages;
+	rlim_t most;
+
+	if (statm && fscanf(statm, "%ju", &pages) == 1 && !getrlimit(RLIMIT_AS, &limit)) {
+		most = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + LIBRARY_BYTES;
+		if (most < limit.rlim_cur)
+			limit.rlim_cur = most;
+		setrlimit(RLIMIT_AS, &limit);
+	}
+	if (statm)
+		fclose(statm);
+}
+
 /*
  * Does the library survive this file? libtracecmd 1.3 crashes when opening a damaged one fails
  * half-way, so a child tries first; it costs the time of opening once more.
@@ -513,6 +536,7 @@ static bool survives(const char *path)
 		signal(SIGBUS, SIG_DFL);
 		signal(SIGABRT, SIG_DFL);
 		signal(SIGFPE, SIG_DFL);
+		limit_memory();
 		handle = tracecmd_open_head(path, TRACECMD_FL_LOAD_NO_PLUGINS);
 		_exit(!handle);
 	}
@@ -598,17 +622,21 @@ static int make_streams(struct tracedat *dat, struct xfd_error *err)
 		       : xfd_error_set(err, XFD_ERROR_SYSTEM, dat->name, 0, -1, "out of memory");
 }
 
+/* @nr: of all streams. */
 static int add_stream(struct tracedat *dat, struct file *file,
 		      const struct datlayout_buffer *buffer, const struct datlayout_cpu *cpu,
-		      size_t ahead, struct xfd_error *err)
+		      size_t nr, struct xfd_error *err)
 {
+	size_t ahead =
+		AHEAD_BYTES / nr < STREAM_AHEAD_BYTES ? AHEAD_BYTES / nr : STREAM_AHEAD_BYTES;
 	struct stream *stream = &dat->streams[dat->nr_streams++];
 	int ret;
 
 	stream->file = file;
 	if (cpu->cpu < (uint32_t)file->nr_threads)
 		stream->thread = (uint32_t)file->threads[cpu->cpu];
-	datpages_open(&stream->pages, file->fd, file->path, &file->layout, buffer, cpu, ahead);
+	datpages_open(&stream->pages, file->fd, file->path, &file->layout, buffer, cpu, ahead,
+		      WINDOW_BYTES / nr);
 	ret = datpages_next(&stream->pages, err);
 	if (ret > 0)
 		dat->heap[dat->nr_entries++] =
@@ -618,12 +646,10 @@ static int add_stream(struct tracedat *dat, struct file *file,
 
 static int fill_heap(struct tracedat *dat, struct xfd_error *err)
 {
-	size_t nr = 0, ahead;
+	size_t nr = 0;
 	int ret = make_streams(dat, err);
 
 	for (int pass = 0; pass < 2 && !ret; pass++) {
-		ahead = nr && AHEAD_BYTES / nr < STREAM_AHEAD_BYTES ? AHEAD_BYTES / nr
-								    : STREAM_AHEAD_BYTES;
 		for (size_t f = 0; f < dat->nr_files && !ret; f++) {
 			const struct datlayout *layout = &dat->files[f].layout;
 
@@ -632,13 +658,12 @@ static int fill_heap(struct tracedat *dat, struct xfd_error *err)
 					const struct datlayout_cpu *cpu =
 						&layout->buffers[b].cpus[c];
 
-					nr += cpu->size != 0;
-					if (!pass)
+					if (!pass) {
+						nr += cpu->size != 0;
 						dat->total_bytes += cpu->size;
-					else if (cpu->size)
+					} else if (cpu->size)
 						ret = add_stream(dat, &dat->files[f],
-								 &layout->buffers[b], cpu, ahead,
-								 err);
+								 &layout->buffers[b], cpu, nr, err);
 				}
 		}
 	}
