@@ -84,7 +84,8 @@ static bool shows_host(const struct evidence *e)
 	return e->exits || (e->entries && !e->foreign);
 }
 
-static void note_evidence(struct evidence *e, const struct sched_event *event)
+static __attribute__((noinline)) void note_evidence(struct evidence *e,
+						    const struct sched_event *event)
 {
 	e->exits += !event->source && event->kind == SCHED_EVENT_KVM_EXIT;
 	e->entries += !event->source && event->kind == SCHED_EVENT_KVM_ENTRY;
@@ -107,7 +108,8 @@ static uint32_t better_kinds(const struct import *import)
 }
 
 /* Does this event allow a better mode than the beginning did, or say that it was no Intel? */
-static bool is_better(const struct import *import, const struct sched_event *event)
+static __attribute__((noinline)) bool is_better(const struct import *import,
+						const struct sched_event *event)
 {
 	enum import_mode mode = import->report->mode;
 	struct evidence e = {.foreign = import->evidence->foreign};
@@ -120,8 +122,8 @@ static bool is_better(const struct import *import, const struct sched_event *eve
 	       (e.amx_buffers && mode == IMPORT_PROJECTED);
 }
 
-static int fail_duration(const struct import *import, const struct sched_event *event,
-			 struct xfd_error *err)
+static __attribute__((noinline)) int
+fail_duration(const struct import *import, const struct sched_event *event, struct xfd_error *err)
 {
 	return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording),
 			     recording_line(import->recording), -1,

@@ -567,6 +567,13 @@ static inline int accept(struct recording *recording, struct sched_event *event,
 	return 1;
 }
 
+static __attribute__((noinline)) int end_records(const struct recording *recording, int ret,
+						 struct xfd_error *err)
+{
+	name_the_pipe(recording, err);
+	return ret ? ret : check_end(recording, err);
+}
+
 static __attribute__((noinline)) int next_record(struct recording *recording,
 						 struct sched_event *event, struct xfd_error *err)
 {
@@ -574,10 +581,8 @@ static __attribute__((noinline)) int next_record(struct recording *recording,
 	size_t name_len = 0;
 	int ret = recording->format->next(recording->reader, event, &name, &name_len, err);
 
-	if (ret <= 0) {
-		name_the_pipe(recording, err);
-		return ret ? ret : check_end(recording, err);
-	}
+	if (ret <= 0)
+		return end_records(recording, ret, err);
 	recording->stats.lines++;
 	return accept(recording, event, name, name_len, err);
 }
@@ -647,13 +652,13 @@ static __attribute__((noinline)) int next_line(struct recording *recording,
 	}
 }
 
-int recording_next(struct recording *recording, struct sched_event *event, struct xfd_error *err)
+/* The next event of a text, quickest if its lines look alike. */
+static __attribute__((noinline)) int next_usual(struct recording *recording,
+						struct sched_event *event, struct xfd_error *err)
 {
 	const char *name = "";
 	size_t len, name_len = 0;
 
-	if (recording->reader)
-		return next_record(recording, event, err);
 	if (recording->end - recording->at < USUAL_ROOM_BYTES ||
 	    !(len = usual_line(&recording->usual, recording->at, event, &name, &name_len)))
 		return next_line(recording, event, err);
@@ -661,6 +666,12 @@ int recording_next(struct recording *recording, struct sched_event *event, struc
 	recording->usual_lines++;
 	recording->stats.lines++;
 	return accept(recording, event, name, name_len, err);
+}
+
+int recording_next(struct recording *recording, struct sched_event *event, struct xfd_error *err)
+{
+	return recording->reader ? next_record(recording, event, err)
+				 : next_usual(recording, event, err);
 }
 
 const struct recording_stats *recording_stats(const struct recording *recording)
