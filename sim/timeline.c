@@ -339,12 +339,9 @@ static int check_wanted(const struct timeline *t, struct xfd_error *err)
 {
 	if (!t->options->asked || t->options->wanted < t->index)
 		return 0;
-	if (!t->index)
-		return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1,
-				     "%s: the trace has no events", t->options->asked);
 	return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1,
-			     "%s: the trace has events 0 to %" PRIu64, t->options->asked,
-			     t->index - 1);
+			     "%s: the trace has %" PRIu64 " events, counted from 0",
+			     t->options->asked, t->index);
 }
 
 static int take_all(struct timeline *t, struct trace_reader *reader, struct xfd_error *err)

@@ -764,9 +764,9 @@ static void what_cannot_be_is_refused_with_a_reason(void **state)
 {
 #define BASE .vcpus = 1, .pcpus = 1, .tasks = 1, .tsc_khz = 1000
 	static const struct bad_options bad[] = {
-		{{BASE}, "events: wanted this or duration_ms above 0"},
+		{{BASE}, "events: wanted a number of events or a duration; both are 0"},
 		{{BASE, .duration_ms = 1, .events = 1},
-		 "events: wanted this or duration_ms, not both"},
+		 "events: wanted a number of events or a duration; there are both"},
 		{{.vcpus = 2, .pcpus = 1, .tasks = 1, .tsc_khz = 1000, .events = 1},
 		 "slice_us: wanted at least 1"},
 		{{.vcpus = 0, .pcpus = 1, .tasks = 1, .tsc_khz = 1000, .events = 1},
@@ -776,7 +776,7 @@ static void what_cannot_be_is_refused_with_a_reason(void **state)
 		{{.vcpus = 1, .pcpus = 1, .tasks = 0, .tsc_khz = 1000, .events = 1},
 		 "tasks: wanted 1 to"},
 		{{.vcpus = 4096, .pcpus = 4096, .tasks = 2000, .tsc_khz = 1000, .events = 1},
-		 "tasks: wanted at most 4194304 of all vCPUs together"},
+		 "tasks: wanted at most 4194304 tasks of all vCPUs together"},
 		{{.vcpus = 1, .pcpus = 1, .tasks = 1, .tsc_khz = 0, .events = 1},
 		 "tsc_khz: wanted 1"},
 		{{BASE, .events = 1, .preempt_hz = 1},

@@ -5,6 +5,7 @@
  */
 #include "traces/gen.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdarg.h>
@@ -64,6 +65,13 @@ __attribute__((format(printf, 3, 4))) static bool blame(struct gen_fault *fault,
 	vsnprintf(fault->text, sizeof(fault->text), fmt, args);
 	va_end(args);
 	return false;
+}
+
+/* @other is as much at fault as the field that is blamed. */
+static struct gen_fault *fault_or(struct gen_fault *fault, const char *other)
+{
+	fault->other = other;
+	return fault;
 }
 
 static bool in_range(const char *field, uint64_t value, uint64_t min, uint64_t max,
@@ -141,13 +149,14 @@ static bool rates_fit(const struct gen_options *o, struct gen_fault *fault)
 		top = rates[i].hz > rates[top].hz ? i : top;
 	}
 	if (total > most)
-		return blame(fault, rates[top].field,
-			     "wanted at most %" PRIu64 " of all rates together, one event in ten "
-			     "cycles; they are %" PRIu64,
+		return blame(fault_or(fault, "tsc_khz"), rates[top].field,
+			     "wanted at most %" PRIu64 " of all rates together, one event "
+			     "in ten cycles of the clock; they are %" PRIu64,
 			     most, total);
 	if (o->hz > most)
-		return blame(fault, "hz",
-			     "wanted at most %" PRIu64 ", one tick in ten cycles, this is %" PRIu32,
+		return blame(fault_or(fault, "tsc_khz"), "hz",
+			     "wanted at most %" PRIu64 " ticks a second, one in ten cycles "
+			     "of the clock, not %" PRIu32,
 			     most, o->hz);
 	return true;
 }
@@ -156,13 +165,14 @@ static bool are_fine(const struct gen_options *o, struct gen_fault *fault)
 {
 	if (!are_in_range(o, fault))
 		return false;
-	if (o->duration_ms && o->events)
-		return blame(fault, "events", "wanted this or duration_ms, not both");
-	if (!o->duration_ms && !o->events)
-		return blame(fault, "events", "wanted this or duration_ms above 0");
+	if (!o->duration_ms == !o->events)
+		return blame(fault_or(fault, "duration_ms"), "events",
+			     "wanted a number of events or a duration; %s",
+			     o->events ? "there are both" : "both are 0");
 	if ((uint64_t)o->tasks * o->vcpus > GEN_MAX_TASKS)
-		return blame(fault, "tasks",
-			     "wanted at most %d of all vCPUs together, %" PRIu64 " are too many",
+		return blame(fault_or(fault, "vcpus"), "tasks",
+			     "wanted at most %d tasks of all vCPUs together, %" PRIu64
+			     " are too many",
 			     GEN_MAX_TASKS, (uint64_t)o->tasks * o->vcpus);
 	if (o->vcpus > o->pcpus && !o->slice_us)
 		return blame(fault, "slice_us",
@@ -236,25 +246,29 @@ static char *make_provenance(const struct gen_options *o)
 	return text;
 }
 
-static int check_all(const struct gen_options *options, struct xfd_error *err)
+static bool check_all(const struct gen_options *options, struct gen_fault *fault)
 {
-	struct gen_fault fault;
-
-	if (!gen_options_fine(options, &fault) && fault.phase)
-		return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1, "phase %zu: %s: %s",
-				     fault.phase, fault.field, fault.text);
-	if (fault.field)
-		return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1, "%s: %s", fault.field,
-				     fault.text);
+	if (!gen_options_fine(options, fault))
+		return false;
 	if (options->parts < 2)
-		return 0;
+		return true;
 	if (options->events)
-		return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1,
-				     "a part is one of a duration, not of a number of events");
+		return blame(fault, "part",
+			     "wanted a duration to have parts of, not a number of events");
 	if (options->part < 1 || options->part > options->parts)
-		return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1,
-				     "part %" PRIu32 " of %" PRIu32, options->part, options->parts);
-	return 0;
+		return blame(fault, "part", "wanted 1 to %" PRIu32 ", this is %" PRIu32,
+			     options->parts, options->part);
+	return true;
+}
+
+/* What was said of a fault, as an error. */
+static int refuse(const struct gen_fault *fault, struct xfd_error *err)
+{
+	if (fault->phase)
+		return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1, "phase %zu: %s: %s",
+				     fault->phase, fault->field, fault->text);
+	return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1, "%s: %s", fault->field,
+			     fault->text);
 }
 
 /* An epoch under way. */
@@ -348,11 +362,13 @@ static int run(struct gen *gen, const struct import_progress *progress, struct x
 	for (unsigned int i = 0; i < gen->nr_slots; i++, gen->next++)
 		if (gen->next < gen->last)
 			pool_wait(gen->pool, &gen->slots[gen->next % gen->nr_slots].job);
-	if (!ret && all && events_left(gen))
-		return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1,
-				     "events: wanted %" PRIu64 "; only %" PRIu64
-				     " happen within 2^60 cycles: raise the rates",
-				     all, gen->report->events);
+	if (!ret && all && events_left(gen)) {
+		blame(&gen->report->fault, "events",
+		      "wanted %" PRIu64 "; only %" PRIu64
+		      " happen within 2^60 cycles: raise the rates",
+		      all, gen->report->events);
+		return -EINVAL;
+	}
 	return ret;
 }
 
@@ -386,18 +402,20 @@ static int write_trace(struct gen *gen, const char *out_path,
 }
 
 /* Which epochs: all, or those of a part. */
-static int choose_epochs(struct gen *gen, struct xfd_error *err)
+static int choose_epochs(struct gen *gen)
 {
 	uint64_t nr = gen->plan.nr_epochs, parts = gen->options->parts, part = gen->options->part;
 
 	gen->last = nr;
 	if (parts < 2)
 		return 0;
-	if (parts > nr)
-		return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1,
-				     "wanted %" PRIu64 " parts; this trace has %" PRIu64
-				     " epochs of %" PRIu64 " ms, which are not cut",
-				     parts, nr, gen->plan.epoch_cycles / gen->options->tsc_khz);
+	if (parts > nr) {
+		blame(&gen->report->fault, "part",
+		      "wanted %" PRIu64 " parts; this trace has %" PRIu64 " epochs of %" PRIu64
+		      " ms, which are not cut",
+		      parts, nr, gen->plan.epoch_cycles / gen->options->tsc_khz);
+		return -EINVAL;
+	}
 	gen->next = (uint64_t)((gen_wide)nr * (part - 1) / parts);
 	gen->last = (uint64_t)((gen_wide)nr * part / parts);
 	return 0;
@@ -428,13 +446,13 @@ int gen_trace(const struct gen_options *options, const char *out_path, struct ge
 {
 	struct gen gen = {.options = options, .report = report};
 	uint64_t end;
-	int ret = check_all(options, err);
+	int ret;
 
 	memset(report, 0, sizeof(*report));
-	if (ret)
-		return ret;
+	if (!check_all(options, &report->fault))
+		return refuse(&report->fault, err);
 	end = options->duration_ms ? options->duration_ms * options->tsc_khz : most_cycles(options);
-	ret = gen_plan_init(&gen.plan, options, end) ? choose_epochs(&gen, err) : no_memory(err);
+	ret = gen_plan_init(&gen.plan, options, end) ? choose_epochs(&gen) : no_memory(err);
 	if (!ret)
 		ret = start(&gen, err);
 	if (!ret)
@@ -444,5 +462,5 @@ int gen_trace(const struct gen_options *options, const char *out_path, struct ge
 	free(gen.slots);
 	pool_free(gen.pool);
 	gen_plan_release(&gen.plan);
-	return ret;
+	return report->fault.field ? refuse(&report->fault, err) : ret;
 }

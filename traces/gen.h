@@ -130,6 +130,21 @@ struct gen_phase {
 };
 
 /**
+ * struct gen_fault - What is wrong with options.
+ * @field: whose fault it is, as gen_option_list.h names it; "ms" is the length of a phase; NULL
+ *         when nothing is wrong
+ * @other: another field that is as much at fault, or NULL
+ * @phase: in which phase, from 1; 0 for the trace's own numbers
+ * @text:  what was wanted and what came, without the field
+ */
+struct gen_fault {
+	const char *field;
+	const char *other;
+	size_t phase;
+	char text[160];
+};
+
+/**
  * struct gen_report - What came out: of the trace as it is written, not beyond its last event.
  * @events:        in the trace
  * @cycles:        when the last event happened
@@ -139,6 +154,7 @@ struct gen_phase {
  * @preemptions:   by host tasks, and where an epoch ends
  * @slices:        ends of time slices
  * @migrations:    resumes on another pCPU
+ * @fault:         after a failure: the option that is at fault, if one is
  */
 struct gen_report {
 	uint64_t events;
@@ -149,22 +165,11 @@ struct gen_report {
 	uint64_t preemptions;
 	uint64_t slices;
 	uint64_t migrations;
+	struct gen_fault fault;
 };
 
 /** gen_options_init() - The defaults: 4 busy vCPUs for 10 s, a quarter of the tasks uses AMX. */
 void gen_options_init(struct gen_options *options);
-
-/**
- * struct gen_fault - What is wrong with options.
- * @field: whose fault it is, as gen_option_list.h names it; "ms" is the length of a phase
- * @phase: in which phase, from 1; 0 for the trace's own numbers
- * @text:  what was wanted and what came, without the field
- */
-struct gen_fault {
-	const char *field;
-	size_t phase;
-	char text[160];
-};
 
 /** gen_options_fine() - Can there be such a guest? Return: false when @fault was filled. */
 bool gen_options_fine(const struct gen_options *options, struct gen_fault *fault);
@@ -173,7 +178,7 @@ bool gen_options_fine(const struct gen_options *options, struct gen_fault *fault
  * gen_trace() - Make a synthetic trace.
  * @options:  checked; what cannot be is a usage error that names the field and says why
  * @out_path: see trace_writer_open()
- * @report:   filled on success
+ * @report:   filled on success; its @fault also on failure
  * @progress: NULL for nobody; the phase is "generating"
  * @err:      filled on failure; then no file was made or replaced
  *

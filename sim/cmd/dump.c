@@ -65,6 +65,11 @@ static int copy(struct trace_reader *reader, struct trace_writer *writer, const 
 		if (ret || at >= end)
 			return ret;
 	}
+	if (!ret && args->from && args->from >= at)
+		return xfd_error_set(err, XFD_ERROR_USAGE, NULL, 0, -1,
+				     "--from %" PRIu64 ": the trace has %" PRIu64
+				     " events, counted from 0",
+				     args->from, at);
 	if (!ret || !args->partial || err->kind != XFD_ERROR_INPUT)
 		return ret;
 	xfd_error_format(err, why, sizeof(why));

@@ -50,9 +50,9 @@ struct args {
 enum { NAME_LEN = 32 };
 
 /* A field's name with - for _. */
-static char *option_name(const struct number *n, char name[NAME_LEN])
+static char *option_name(const char *field, char name[NAME_LEN])
 {
-	snprintf(name, NAME_LEN, "%s", n->field);
+	snprintf(name, NAME_LEN, "%s", field);
 	for (char *p = name; *p; p++)
 		*p = *p == '_' ? '-' : *p;
 	return name;
@@ -110,7 +110,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		char name[2 + NAME_LEN];
 		uint64_t value;
 
-		option_name(n, name + 2);
+		option_name(n->field, name + 2);
 		memcpy(name, "--", 2);
 		args->has_number = args->given[n - numbers] = true;
 		value = cli_number(state, name, arg, 0, n->wide ? UINT64_MAX : UINT32_MAX);
@@ -175,7 +175,7 @@ static void print_json(struct cli_output *out, const struct args *args, const st
 	char name[NAME_LEN];
 
 	for (size_t i = 0; i < NR_NUMBERS; i++)
-		json_object_set_new(options, option_name(&numbers[i], name),
+		json_object_set_new(options, option_name(numbers[i].field, name),
 				    cli_uint(get(&args->options, &numbers[i])));
 	cli_output_json(out, json_pack("{ss so so so so so so so so so}", "version", XFDSIM_VERSION,
 				       "trace", cli_text(args->output), "options", options,
@@ -209,7 +209,7 @@ static void make_options(struct argp_option options[NR_NUMBERS + NR_OTHERS + 1],
 	for (int i = 0; i < NR_NUMBERS; i++) {
 		snprintf(docs[i], sizeof(docs[i]), "%s (%" PRIu64 ")", numbers[i].doc,
 			 get(defaults, &numbers[i]));
-		options[i] = (struct argp_option){option_name(&numbers[i], names[i]),
+		options[i] = (struct argp_option){option_name(numbers[i].field, names[i]),
 						  OPT_FIRST + i,
 						  numbers[i].arg,
 						  0,
@@ -267,31 +267,39 @@ static int list(void)
 	return cli_output_close(&out, NULL, XFDSIM_OK);
 }
 
+static bool is_given(const struct args *args, const char *field)
+{
+	bool given = false;
+
+	for (size_t i = 0; i < NR_NUMBERS; i++)
+		given |= args->given[i] && !strcmp(numbers[i].field, field);
+	return given;
+}
+
 /* Who said it: an option, a line of a workload's file, or the defaults, which options change. */
 static int fail_for(const struct args *args, const struct gen_fault *fault)
 {
 	const struct workload *w = args->workload;
+	const char *field = fault->field;
 	struct xfd_error err = {0};
-	char name[NAME_LEN] = "";
-	bool given = false;
-	uint64_t line;
+	char name[NAME_LEN];
+	uint64_t line = 0;
+	bool in_file;
 
-	for (size_t i = 0; i < NR_NUMBERS; i++) {
-		if (strcmp(numbers[i].field, fault->field))
-			continue;
-		option_name(&numbers[i], name);
-		given = args->given[i];
-	}
+	if (fault->other && !is_given(args, field) && is_given(args, fault->other))
+		field = fault->other;
+	in_file = w && w->is_file && !is_given(args, field);
 	/* What a phase does not say itself the workload says for all of them. */
-	line = w && w->is_file && !given ? workload_line(w, fault->phase, fault->field) : 0;
-	if (!line && w && w->is_file && !given)
-		line = workload_line(w, 0, fault->field);
+	if (in_file)
+		line = workload_line(w, fault->phase, field);
+	if (in_file && !line)
+		line = workload_line(w, 0, field);
 	if (line)
-		xfd_error_set(&err, XFD_ERROR_INPUT, w->source, line, -1, "%s: %s", fault->field,
+		xfd_error_set(&err, XFD_ERROR_INPUT, w->source, line, -1, "%s: %s", field,
 			      fault->text);
 	else
-		xfd_error_set(&err, XFD_ERROR_USAGE, NULL, 0, -1, "%s%s: %s", *name ? "--" : "",
-			      *name ? name : fault->field, fault->text);
+		xfd_error_set(&err, XFD_ERROR_USAGE, NULL, 0, -1, "--%s: %s",
+			      option_name(field, name), fault->text);
 	return cli_fail(&err);
 }
 
@@ -300,14 +308,11 @@ static int generate(const struct args *args)
 	const struct import_progress progress = {.report = report_progress};
 	struct gen_report report = {0};
 	struct xfd_error err = {0};
-	struct gen_fault fault;
 	struct cli_output out;
 	int status;
 
-	if (!gen_options_fine(&args->options, &fault))
-		return fail_for(args, &fault);
 	if (gen_trace(&args->options, args->output, &report, &progress, &err))
-		return cli_fail(&err);
+		return report.fault.field ? fail_for(args, &report.fault) : cli_fail(&err);
 	if (!strcmp(args->output, "-"))
 		return XFDSIM_OK;
 	status = cli_output_open(&out);

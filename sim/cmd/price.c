@@ -173,6 +173,11 @@ static int price(const struct args *args, struct store *store, struct xfd_error 
 		return status;
 	}
 	if (!results.nr_groups) {
+		if (args->filter.run_id)
+			xfd_error_set(err, XFD_ERROR_INPUT, args->db, 0, -1,
+				      "--run %" PRId64 ": no such run in the database, or none of "
+				      "the kernel and traces that are asked for",
+				      args->filter.run_id);
 		xfd_error_set(err, XFD_ERROR_INPUT, args->db, 0, -1,
 			      "no such run in the database; 'xfdsim compare TRACE' stores runs");
 		status = cli_fail(err);
