@@ -1,7 +1,8 @@
 #!/bin/sh
 # How fast is import? Median of interleaved runs, from the page cache, in user + system seconds,
 # beside libtracecmd only taking the records (trace.dat) and beside wc -l (text). The trace.dat and
-# its text are a host's KVM events, the other text is a sample's sched_switch, 60 times over.
+# its text are a host's KVM events, the other text is a sample's sched_switch, 60 times over; both
+# as perf script prints them, too.
 # usage: bench_import.sh [BUILD_DIR [RUNS]]
 set -eu
 build=$(realpath "${1:-build}")
@@ -31,6 +32,9 @@ for copy in range(60):
         print(stamp.sub(f" {t // 1000000}.{t % 1000000:06}: ", line, count=1), end="")
 ' >sched.txt
 switches=$(wc -l <sched.txt)
+for text in report sched; do # TASK-PID [CPU] (FLAGS) TIME: EVENT: becomes TASK PID [CPU] TIME: SYSTEM:EVENT:
+	sed -E -e 's/-([0-9]+) +(\[[0-9]+\]) +([^ :]+ +)?([0-9]+\.[0-9]+:) ((kvm|sched|xfdsim|read)[a-z_]*):/ \1 \2 \4 \6:\5:/' $text.txt >$text.perf
+done
 
 one() { # NAME COMMAND...
 	name=$1 && shift
@@ -51,9 +55,11 @@ while [ $i -lt "$runs" ]; do
 	[ ! -f zstd.dat ] || one "import trace.dat, zstd" "$build/xfdsim" import zstd.dat -o t.xft
 	one "wc -l" wc -l report.txt
 	one "import text" "$build/xfdsim" import report.txt -o t.xft
+	one "import perf text" "$build/xfdsim" import report.perf -o t.xft
 	one "import text, zstd" "$build/xfdsim" import report.txt.zst -o t.xft
 	one "wc -l sched" wc -l sched.txt
 	one "import sched text" "$build/xfdsim" import sched.txt -a 'stress-ng-matri*' -o t.xft
+	one "import perf sched text" "$build/xfdsim" import sched.perf -a 'stress-ng-matri*' -o t.xft
 	i=$((i + 1))
 done
 python3 - "$records" "$lines" "$switches" <<'EOF'
@@ -64,7 +70,7 @@ for line in open("times.txt"):
     times.setdefault(name, []).append(float(seconds))
 median = {name: statistics.median(t) for name, t in times.items()}
 base = {"import trace.dat": "iterate", "import trace.dat, zstd": "iterate zstd",
-        "import sched text": "wc -l sched"}
+        "import sched text": "wc -l sched", "import perf sched text": "wc -l sched"}
 records, lines, switches = map(int, sys.argv[1:])
 print(f"{records} records, {lines} lines of them, {switches} lines of sched_switch")
 for name, seconds in median.items():

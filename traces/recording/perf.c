@@ -20,6 +20,8 @@ enum { MAX_PREFIX_BYTES = 64, MAX_FRACTION_DIGITS = 9, SYSTEM_BYTES = 32 };
 
 static bool take_time(struct cursor *c, uint64_t *time_ns)
 {
+	static const uint32_t tens[] = {1000000000, 100000000, 10000000, 1000000, 100000,
+					10000,      1000,      100,      10,      1};
 	uint64_t seconds, fraction;
 	const char *start;
 
@@ -28,9 +30,7 @@ static bool take_time(struct cursor *c, uint64_t *time_ns)
 	start = c->p;
 	if (!take_number(c, &fraction) || c->p - start > MAX_FRACTION_DIGITS)
 		return false;
-	for (ptrdiff_t digits = c->p - start; digits < MAX_FRACTION_DIGITS; digits++)
-		fraction *= 10;
-	*time_ns = seconds * NS_PER_S + fraction;
+	*time_ns = seconds * NS_PER_S + fraction * tens[c->p - start];
 	return take_char(c, ':');
 }
 
@@ -122,8 +122,7 @@ enum ftrace_line perf_parse_line(const char *line, size_t len, struct sched_even
 	if (!colon)
 		return FTRACE_LINE_UNPARSED;
 	*name = c.p = colon + 1;
-	while (c.p < c.end && *c.p != ':' && *c.p != ' ')
-		c.p++;
+	skip_name(&c);
 	if (c.p == c.end || *c.p != ':')
 		return FTRACE_LINE_UNPARSED;
 	*name_len = (size_t)(c.p++ - *name);
