@@ -202,6 +202,8 @@ bool gen_options_fine(const struct gen_options *options, struct gen_fault *fault
 		fine = in_range("ms", phase->ms, 1, GEN_MAX_DURATION_MS, fault) &&
 		       are_fine(&phase->options, fault);
 	}
+	if (fine)
+		fault->phase = 0;
 	return fine;
 }
 
