@@ -1,11 +1,11 @@
 #!/bin/sh
 # Record what xfdsim imports. Needs root.
 #
-#   record.sh host  [-t SECONDS] [-o FILE]   on a host, while its guests run
-#   record.sh guest [-t SECONDS] [-o FILE]   in a guest
-#   record.sh sched [-t SECONDS] [-o FILE]   on any Linux machine
-#   record.sh pair CID [-t SECONDS] [-o FILE] on a host; the guest with that vsock CID runs
-#                                            `trace-cmd agent`
+#   record.sh host  [-t SECONDS] [-o FILE] [--tracefs]  on a host, while its guests run
+#   record.sh guest [-t SECONDS] [-o FILE] [--tracefs]  in a guest
+#   record.sh sched [-t SECONDS] [-o FILE] [--tracefs]  on any Linux machine
+#   record.sh pair CID [-t SECONDS] [-o FILE]           on a host; the guest with that vsock CID
+#                                                       runs `trace-cmd agent`
 #
 # With trace-cmd the result is a trace.dat; without it, or with --tracefs, it is text of an
 # instance of its own under tracefs, so that other users of tracing are not disturbed. TRACEFS
@@ -41,6 +41,8 @@ while [ $# -gt 0 ]; do
 done
 
 die() { echo "record.sh: $*" >&2; exit 4; }
+
+note() { echo "record.sh: note: $out has $*" >&2; }
 
 wants() { echo "record.sh: $*" >&2; exit 2; }
 case $seconds in '' | *[!0-9]*) wants "-t is a whole number of seconds, not '$seconds'" ;; esac
@@ -123,6 +125,8 @@ with_tracefs() {
 	trap : INT TERM
 	echo 0 >"$instance/tracing_on"
 	echo 65536 >"$instance/buffer_size_kb"
+	# As for trace-cmd: one clock for all CPUs, which the default one is not.
+	echo mono >"$instance/trace_clock"
 	echo "$1" | while IFS='|' read -r name filter; do
 		dir=$instance/events/$(echo "$name" | tr : /)
 		[ -z "$filter" ] || echo "$filter" >"$dir/filter"
@@ -133,6 +137,10 @@ with_tracefs() {
 	sleep "$seconds" || :
 	echo 0 >"$instance/tracing_on"
 	cat "$instance/trace" >"$out" || { rm -f "$out"; die "cannot write all of $out: nothing is kept"; }
+	case $mode in
+	host) grep -q -F ': kvm_entry: ' "$out" || note "no VM-entry: did a guest run meanwhile?" ;;
+	guest) grep -q -F ': write_msr: ' "$out" || note "no write of IA32_XFD: did a task use AMX meanwhile?" ;;
+	esac
 }
 
 kind=$mode

@@ -28,7 +28,7 @@ check() { # WHAT WANTED GOT
 # The machine's own trace-cmd is hidden until the made-up one is put in its place.
 path=$work/bin:$work/tools
 mkdir "$work/tools"
-for tool in sh cat echo tr sed cp mv rm; do
+for tool in sh cat echo tr sed cp mv rm grep; do
 	ln -s "$(command -v "$tool")" "$work/tools/$tool"
 done
 
@@ -71,6 +71,7 @@ sched/sched_switch=1" "$(enabled)"
 check 'host, tracefs: on while it sleeps' 'sleep 3, tracing_on 1' "$log"
 check 'host, tracefs: off at the end' 0 "$(cat "$work/last/tracing_on")"
 check 'host, tracefs: buffers' 65536 "$(cat "$work/last/buffer_size_kb")"
+check 'host, tracefs: clock' mono "$(cat "$work/last/trace_clock")"
 check 'host, tracefs: what is left' '' "$(ls "$work/fs/instances")"
 imports host.ftrace measured
 
@@ -80,6 +81,17 @@ msr/read_msr=1 $xfd
 msr/write_msr=1 $xfd
 sched/sched_switch=1" "$(enabled)"
 imports g.txt measured
+
+# What has nothing of what it is for is kept, with a note.
+cp "$work/traced/trace" "$work/whole"
+grep -v -e write_msr -e kvm_entry "$work/whole" >"$work/traced/trace"
+for mode in host guest; do
+	run $mode --tracefs -o none.txt
+	check "$mode, without guests or AMX" 1 "$(grep -c 'note: none.txt has no ' "$work/err")"
+done
+cp "$work/whole" "$work/traced/trace"
+run guest --tracefs -o g.txt
+check 'guest: no note' 0 "$(grep -c 'note:' "$work/err" || :)"
 
 # x86_fpu and sched_migrate_task are not there, and may be missing.
 run sched --tracefs
