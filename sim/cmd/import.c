@@ -326,8 +326,8 @@ static void warn(const struct args *args, const struct import_report *r)
 		cli_warn("the last line, %" PRIu64 ", is cut off and was skipped",
 			 r->recording.lines);
 	if (r->recording.unparsed > r->recording.cut)
-		cli_warn("%" PRIu64 " lines are no ftrace lines and were skipped",
-			 r->recording.unparsed - r->recording.cut);
+		cli_warn("%" PRIu64 " lines are no %s lines and were skipped",
+			 r->recording.unparsed - r->recording.cut, r->recording.format);
 }
 
 int cmd_import(int argc, char **argv)

@@ -36,7 +36,7 @@ static bool take_time(struct cursor *c, uint64_t *time_ns)
 
 /*
  * The number in front of @end: the thread, of "PID/TID" too. A thread that is being taken down
- * is -1; its last sched_switch names it.
+ * is -1 or -1/-1; its last sched_switch names it.
  */
 static bool pid_before(const char *start, const char *end, uint32_t *pid)
 {
@@ -47,7 +47,7 @@ static bool pid_before(const char *start, const char *end, uint32_t *pid)
 		end--;
 	for (c.end = c.p = end; c.p > start && is_digit(c.p[-1]);)
 		c.p--;
-	if (end - start >= 3 && !memcmp(end - 3, " -1", 3)) {
+	if (end - start >= 3 && (end[-3] == ' ' || end[-3] == '/') && !memcmp(end - 2, "-1", 2)) {
 		*pid = UNKNOWN_PID;
 		return true;
 	}
