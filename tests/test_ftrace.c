@@ -418,7 +418,7 @@ static void bad_recordings_are_refused_with_a_reason(void **state)
 	}
 	static const struct bad_text rows[] = {
 		ROW("", 0, "empty"),
-		ROW("\n", 0, "no sched_switch in 1 lines"),
+		ROW("\n", 0, "no events in 1 lines: nothing was recorded"),
 		ROW("# tracer: nop\nhello\nworld\n", 0,
 		    "first line that could not be read: line 2: \"hello\""),
 		ROW("a-1 [000] 1.000001: foo: x\n", 0, "record with -e sched:sched_switch"),

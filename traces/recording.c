@@ -531,6 +531,11 @@ static int check_end(const struct recording *recording, struct xfd_error *err)
 				     "no sched_switch in %" PRIu64 " lines; first line that could "
 				     "not be read: line %" PRIu64 ": \"%s\"",
 				     stats->lines, recording->unread_line, recording->unread);
+	if (!stats->events)
+		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(recording), 0, -1,
+				     "no events in %" PRIu64 " lines: nothing was recorded; was an "
+				     "event enabled, and tracing_on 1?",
+				     stats->lines);
 	return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(recording), 0, -1,
 			     "no sched_switch in %" PRIu64 " lines (%" PRIu64 " of other events): "
 			     "record with -e sched:sched_switch",
