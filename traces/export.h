@@ -7,7 +7,7 @@
  * did, and an import of the file gives it back. A vCPU is the thread 1000 + its number.
  *
  * What no recording of a host shows is said in events xfdsim:xfdsim (RECORDING_NOTES), which text
- * made by `trace-cmd report` keeps: the mode of the trace, its clock, its pCPUs, the vCPUs' flags,
+ * made by `trace-cmd report -N -t` keeps: the mode of the trace, its clock, its pCPUs, the vCPUs' flags,
  * AMX use and tilerelease, the value of XSETBV, the length of a HLT, a pCPU that a wake names but
  * does not go to. With them an import gives the trace back, each vCPU's events in their order.
  *

@@ -47,7 +47,7 @@ int cmd_export(int argc, char **argv)
 		       "every access of IA32_XFD in no time. What such a recording does not show "
 		       "(the trace's mode and clock, idle pCPUs, AMX use, XSETBV's value, how long "
 		       "a HLT was to sleep) is in events of its own, xfdsim:xfdsim, so that an "
-		       "import of the file, or of text that trace-cmd report -t makes from it, "
+		       "import of the file, or of text that trace-cmd report -N -t makes from it, "
 		       "gives back every vCPU's events as they were. Lost are: parts of a "
 		       "nanosecond, how events of vCPUs that share no pCPU were interleaved, and "
 		       "the provenance beyond the mode. Where vCPUs take turns on a pCPU, records "

@@ -375,10 +375,10 @@ int cmd_import(int argc, char **argv)
 		       "projection "
 		       "is scored if x86_fpu_regs_activated was recorded."
 		       "\vRecord on any Linux machine, no AMX needed:\n"
-		       "  cd /sys/kernel/tracing && echo 1 > events/sched/sched_switch/enable\n"
-		       "  sleep 5; cat trace > ~/guest.ftrace; echo 0 > "
-		       "events/sched/sched_switch/enable\n"
-		       "Then: xfdsim import guest.ftrace --amx-tasks 'python*,my-infer'",
+		       "  cd /sys/kernel/tracing && echo > trace && echo 1 > tracing_on\n"
+		       "  echo 1 > events/sched/sched_switch/enable; sleep 5\n"
+		       "  echo 0 > events/sched/sched_switch/enable; cat trace > ~/guest.ftrace\n"
+		       "Then: xfdsim import ~/guest.ftrace --amx-tasks 'python*,my-infer'",
 	};
 	const struct import_progress progress = {.report = report_progress};
 	struct import_report report = {0};
