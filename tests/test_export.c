@@ -137,6 +137,35 @@ static void an_export_opens_in_trace_cmd(void **state)
 	free(text);
 }
 
+static void what_no_replay_takes_is_refused(void **state)
+{
+	static const struct {
+		const char *events;
+		const char *says;
+	} rows[] = {
+		{"wrxfd 0\nresume\n", "before.xfs:5: resume of vCPU 0 cannot happen"},
+		{"hlt 5\n+5 resume\n", "before.xfs:5: resume of vCPU 0 cannot happen"},
+		{"preempt K\nwake\n", "before.xfs:5: wake of vCPU 0 cannot happen"},
+		{"hlt 5\n+5 exit cpuid\n", "before.xfs:5: exit of vCPU 0 cannot happen"},
+		{"v1 exit cpuid\n", "before.xfs:4: exit of vCPU 1 cannot happen"},
+		{"v1 resume\n", "another vCPU holds that pCPU"},
+	};
+	char text[200];
+	uint64_t nr;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct xfd_error err = {0};
+
+		snprintf(text, sizeof(text), "xfs 1\nvcpus 2\npcpus 1\n%s", rows[i].events);
+		file_save(scratch_path("before.xfs"), text, strlen(text));
+		assert_true(export_tracedat(scratch_path("before.xfs"), scratch_path("none.dat"),
+					    &nr, &err) < 0);
+		assert_error(&err, XFD_ERROR_INPUT, rows[i].says);
+		assert_int_not_equal(access(scratch_path("none.dat"), F_OK), 0);
+	}
+}
+
 /* ---- whatever replay takes ---- */
 
 enum { MAX_VCPUS = 6, MAX_PCPUS = 4, NR_TRACES = 120, NR_TEXTS = 20, NR_TRIES = 300 };
@@ -241,6 +270,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_export_comes_back_as_it_was),
 		cmocka_unit_test(an_export_opens_in_trace_cmd),
+		cmocka_unit_test(what_no_replay_takes_is_refused),
 		cmocka_unit_test(whatever_replay_takes_comes_back),
 		cmocka_unit_test(so_it_does_from_text),
 	};

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "models/exit_reason.h"
+#include "models/machine.h"
 #include "models/msr.h"
 #include "traces/datfile.h"
 #include "traces/recording.h"
@@ -84,7 +85,8 @@ static const char note_print[] = "\"%s value=%llu\", __print_symbolic(REC->note"
 
 /*
  * By vCPU: @cycles of its clock, @shift_ns pushed on (modulo 2^64), @seen_ns of its last record,
- * @pcpu, and whether it is @armed. By pCPU: @last_ns, and who runs there: @current.
+ * @pcpu, its @state, and whether it is @armed. By pCPU: @last_ns, and who runs there: @current.
+ * @nr_running: vCPUs that are in the guest.
  */
 struct export
 {
@@ -102,6 +104,8 @@ struct export
 	uint64_t *seen_ns;
 	uint32_t *pcpu;
 	uint8_t *armed;
+	uint8_t *state;
+	uint32_t nr_running;
 	uint64_t *last_ns;
 	uint32_t *current;
 };
@@ -355,9 +359,31 @@ static int put_reason(struct export *x, uint32_t vcpu, uint64_t reason, struct x
 	return ret ? ret : put_entry(x, vcpu, err);
 }
 
+/* As a replay has it, but that it does not know which HLTs are polled through. */
+static enum machine_status admit(const struct export *x, const struct trace_event *event)
+{
+	uint8_t state = x->state[event->vcpu];
+
+	if (event->kind != EVENT_wake && event->kind != EVENT_resume)
+		return state == VCPU_GUEST ? MACHINE_OK : MACHINE_NOT_RUNNING;
+	if (event->kind == EVENT_wake && state != VCPU_HALTED)
+		return MACHINE_NOT_HALTED;
+	if (event->kind == EVENT_resume && state != VCPU_PREEMPTED)
+		return MACHINE_NOT_OUT;
+	return x->nr_running < x->info->nr_pcpus ? MACHINE_OK : MACHINE_PCPU_HELD;
+}
+
+static void set_state(struct export *x, uint32_t vcpu, enum vcpu_state state)
+{
+	x->nr_running += state == VCPU_GUEST;
+	x->nr_running -= x->state[vcpu] == VCPU_GUEST;
+	x->state[vcpu] = (uint8_t)state;
+}
+
 static int put_event(struct export *x, const struct trace_event *event, struct xfd_error *err)
 {
 	uint32_t vcpu = event->vcpu;
+
 	x->cycles[vcpu] += event->delta_cycles;
 	switch ((enum event_kind)event->kind) {
 	case EVENT_wrxfd:
@@ -380,9 +406,11 @@ static int put_event(struct export *x, const struct trace_event *event, struct x
 		return put_reason(x, vcpu, event->arg, err);
 	case EVENT_hlt:
 	case EVENT_preempt:
+		set_state(x, vcpu, event->kind == EVENT_hlt ? VCPU_HALTED : VCPU_PREEMPTED);
 		return put_out(x, event, err);
 	case EVENT_wake:
 	case EVENT_resume:
+		set_state(x, vcpu, VCPU_GUEST);
 		return put_in(x, event, err);
 	case NR_EVENT_KINDS:
 		break;
@@ -427,15 +455,30 @@ static int begin(struct export *x, struct xfd_error *err)
 	for (uint32_t vcpu = 0; vcpu < info->nr_vcpus && !ret; vcpu++) {
 		x->pcpu[vcpu] = vcpu % info->nr_pcpus;
 		x->armed[vcpu] = true;
+		x->state[vcpu] = VCPU_PREEMPTED;
 		ret = datfile_task(x->dat, tid_of(vcpu), comm_of(tid_of(vcpu), comm), err);
 	}
 	if (!ret)
 		ret = put_head(x, err);
 	for (uint32_t vcpu = 0; vcpu < info->nr_vcpus && vcpu < info->nr_pcpus && !ret; vcpu++) {
 		x->current[vcpu] = tid_of(vcpu);
+		set_state(x, vcpu, VCPU_GUEST);
 		ret = put_entry(x, vcpu, err);
 	}
 	return ret;
+}
+
+static int fail_at(const struct trace_reader *reader, size_t in_block,
+		   const struct trace_event *event, enum machine_status status,
+		   struct xfd_error *err)
+{
+	struct xfd_error where = {.offset = -1};
+
+	trace_reader_locate(reader, in_block, &where);
+	return xfd_error_set(err, XFD_ERROR_INPUT, where.source, where.line, where.offset,
+			     "%s of vCPU %" PRIu32 " cannot happen: %s",
+			     event_name((enum event_kind)event->kind), event->vcpu,
+			     machine_status_text(status));
 }
 
 static int export_all(struct export *x, struct trace_reader *reader, uint64_t *total,
@@ -446,8 +489,12 @@ static int export_all(struct export *x, struct trace_reader *reader, uint64_t *t
 	int ret = begin(x, err);
 
 	while (!ret && !(ret = trace_reader_next(reader, &events, &nr, err)) && nr) {
-		for (size_t i = 0; i < nr && !ret; i++)
-			ret = put_event(x, &events[i], err);
+		for (size_t i = 0; i < nr && !ret; i++) {
+			enum machine_status status = admit(x, &events[i]);
+
+			ret = status == MACHINE_OK ? put_event(x, &events[i], err)
+						   : fail_at(reader, i, &events[i], status, err);
+		}
 		*total += nr;
 	}
 	return ret;
@@ -462,10 +509,11 @@ static bool allocate(struct export *x)
 	x->seen_ns = calloc(v, sizeof(*x->seen_ns));
 	x->pcpu = calloc(v, sizeof(*x->pcpu));
 	x->armed = calloc(v, 1);
+	x->state = calloc(v, 1);
 	x->last_ns = calloc(p, sizeof(*x->last_ns));
 	x->current = calloc(p, sizeof(*x->current));
-	return x->cycles && x->shift_ns && x->seen_ns && x->pcpu && x->armed && x->last_ns &&
-	       x->current;
+	return x->cycles && x->shift_ns && x->seen_ns && x->pcpu && x->armed && x->state &&
+	       x->last_ns && x->current;
 }
 
 int export_tracedat(const char *path, const char *out_path, uint64_t *nr, struct xfd_error *err)
@@ -494,6 +542,7 @@ int export_tracedat(const char *path, const char *out_path, uint64_t *nr, struct
 	free(x.seen_ns);
 	free(x.pcpu);
 	free(x.armed);
+	free(x.state);
 	free(x.last_ns);
 	free(x.current);
 	trace_reader_close(reader);

@@ -53,8 +53,9 @@ int cmd_export(int argc, char **argv)
 		       "the provenance beyond the mode. Where vCPUs take turns on a pCPU, records "
 		       "are later than the vCPU's clock by as much as that is behind the pCPU's, "
 		       "and by 1 ns where a vCPU moves in no time; import takes that back. It "
-		       "refuses a recording in which nothing happens for more than an hour. The "
-		       "order of events is not judged: see to it that replay takes the trace."
+		       "refuses a recording in which nothing happens for more than an hour. An "
+		       "event that cannot happen to a vCPU where it is, which no replay takes, is "
+		       "refused; of two vCPUs on one pCPU, one is recorded on another."
 		       "\vExample: xfdsim export guest.xft -o guest.dat && trace-cmd report "
 		       "guest.dat",
 	};
