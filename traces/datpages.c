@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
-/* Types of records; from 1 on it is the length in words of four bytes. */
+/* Types of records besides their length in words of four bytes, which is 1 to DATPAGES_SHORT. */
 enum { TYPE_LONG = 0, TYPE_PADDING = 29, TYPE_EXTEND = 30, TYPE_TIME = 31 };
 
 #define COMMIT_MASK    ((UINT32_C(1) << 27) - 1)
@@ -244,8 +244,7 @@ void datpages_open(struct datpages *pages, int fd, const char *name, const struc
 		pages->room = buffer->page_bytes;
 }
 
-/* Any record, or whatever else is there. Out of line, so that the usual one saves no registers. */
-static __attribute__((noinline)) int next_record(struct datpages *p, struct xfd_error *err)
+int datpages_next_any(struct datpages *p, struct xfd_error *err)
 {
 	const bool big_endian = p->layout->big_endian;
 	uint32_t head, type, len;
@@ -267,7 +266,7 @@ static __attribute__((noinline)) int next_record(struct datpages *p, struct xfd_
 		delta = big_endian ? head & ((1u << DELTA_BITS) - 1) : head >> 5;
 		p->at += 4;
 		len = type * 4;
-		if (__builtin_expect(type == TYPE_LONG || type >= TYPE_PADDING, 0)) {
+		if (__builtin_expect(type == TYPE_LONG || type > DATPAGES_SHORT, 0)) {
 			if (p->end - p->at < 4)
 				break;
 			len = load32(p, p->at);
@@ -301,29 +300,6 @@ static __attribute__((noinline)) int next_record(struct datpages *p, struct xfd_
 		return 1;
 	}
 	return fail(p, page_offset(p, p->at), err, "a record does not fit into its page");
-}
-
-int datpages_next(struct datpages *p, struct xfd_error *err)
-{
-	const uint8_t *at = p->at;
-	uint32_t head, len;
-
-	p->lost = 0;
-	if (p->layout->big_endian || p->end - at < 4)
-		return next_record(p, err);
-	memcpy(&head, at, sizeof(head));
-	head = le32toh(head);
-	len = head % 32 * 4;
-	at += 4;
-	/* TYPE_LONG is 0. */
-	if (!len || len >= TYPE_PADDING * 4 || len > (size_t)(p->end - at))
-		return next_record(p, err);
-	p->time += head >> 5;
-	p->time_ns = datclock_ns(&p->layout->clock, p->cpu, p->time);
-	p->data = at;
-	p->data_len = len;
-	p->at = at + len;
-	return 1;
 }
 
 void datpages_close(struct datpages *pages)

@@ -16,15 +16,19 @@
 #ifndef TRACES_DATPAGES_H
 #define TRACES_DATPAGES_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "traces/datlayout.h"
 #include "traces/error.h"
 
-/* Beyond the last record, so that a field can be loaded as eight bytes. */
-enum { DATPAGES_SLACK_BYTES = 8 };
+enum {
+	DATPAGES_SLACK_BYTES = 8, /* beyond the last record: a field can be loaded as eight bytes */
+	DATPAGES_SHORT = 28       /* words of a record whose length is its type */
+};
 
 /**
  * struct datpages - Where it is.
@@ -77,15 +81,40 @@ void datpages_open(struct datpages *pages, int fd, const char *name, const struc
 		   const struct datlayout_buffer *buffer, const struct datlayout_cpu *cpu,
 		   size_t ahead, size_t most);
 
+/** datpages_next_any() - datpages_next() for all that it does not do itself. */
+int datpages_next_any(struct datpages *pages, struct xfd_error *err)
+	__attribute__((warn_unused_result));
+
 /**
  * datpages_next() - The next record.
- * @pages: the first four fields are filled, @data until the next call
- * @err:   filled on failure: damage, with the byte where the page or chunk begins
+ * @p:   the first five fields are filled, @data until the next call
+ * @err: filled on failure: damage, with the byte where the page or chunk begins
  *
- * Return: 1 for a record, 0 at the end, or a negative errno.
+ * Return: 1 for a record, 0 at the end, or a negative errno. Cost: some 30 instructions for a
+ * short record in little-endian order that is not the first of its page.
  */
-int datpages_next(struct datpages *pages, struct xfd_error *err)
-	__attribute__((warn_unused_result));
+static inline int __attribute__((warn_unused_result))
+datpages_next(struct datpages *p, struct xfd_error *err)
+{
+	const uint8_t *data;
+	uint32_t head, words;
+
+	p->lost = 0;
+	if (p->layout->big_endian || p->end - p->at < 4)
+		return datpages_next_any(p, err);
+	memcpy(&head, p->at, sizeof(head));
+	data = p->at + sizeof(head);
+	head = le32toh(head);
+	words = head % 32;
+	if (!words || words > DATPAGES_SHORT || words * 4 > p->end - data)
+		return datpages_next_any(p, err);
+	p->time += head >> 5;
+	p->time_ns = datclock_ns(&p->layout->clock, p->cpu, p->time);
+	p->data = data;
+	p->data_len = words * 4;
+	p->at = data + p->data_len;
+	return 1;
+}
 
 /** datpages_close() - Free what @pages owns. */
 void datpages_close(struct datpages *pages);
