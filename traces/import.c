@@ -196,7 +196,8 @@ static int begin_recording(struct import *import, bool *ended, struct xfd_error 
 	import->ahead = malloc(IMPORT_LOOKAHEAD * sizeof(*import->ahead));
 	if (!import->ahead)
 		return xfd_error_set(err, XFD_ERROR_SYSTEM, NULL, 0, -1, "out of memory");
-	while (nr < IMPORT_LOOKAHEAD &&
+	/* A host's VM-exit says it all. */
+	while (nr < IMPORT_LOOKAHEAD && !import->evidence->exits &&
 	       (ret = recording_next(import->recording, &import->ahead[nr], err)) > 0)
 		note_evidence(import->evidence, &import->ahead[nr++]);
 	if (ret < 0)
