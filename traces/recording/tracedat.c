@@ -113,10 +113,11 @@ struct file {
 	struct decoder decoders[NR_EVENTS];
 };
 
-/* @thread: a guest's: the host's thread of the vCPU that is this CPU; 0 for unknown. */
+/* @source, @thread: as struct sched_event has them for all records. */
 struct stream {
 	struct datpages pages;
 	struct file *file;
+	uint32_t source;
 	uint32_t thread;
 };
 
@@ -400,10 +401,10 @@ static int next(void *reader, struct sched_event *event, const char **name, size
 	if (!stream)
 		return 0;
 	pages = &stream->pages;
-	event->source = stream->file->source;
 	event->file = NULL;
-	event->cpu = pages->cpu;
+	event->source = stream->source;
 	event->thread = stream->thread;
+	event->cpu = pages->cpu;
 	event->time_ns = pages->time_ns;
 	if (__builtin_expect(pages->lost != 0, 0)) {
 		event->kind = SCHED_EVENT_LOST;
@@ -633,6 +634,7 @@ static int add_stream(struct tracedat *dat, struct file *file,
 	int ret;
 
 	stream->file = file;
+	stream->source = file->source;
 	if (cpu->cpu < (uint32_t)file->nr_threads)
 		stream->thread = (uint32_t)file->threads[cpu->cpu];
 	datpages_open(&stream->pages, file->fd, file->path, &file->layout, buffer, cpu, ahead,
