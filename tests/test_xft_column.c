@@ -30,7 +30,7 @@ static uint64_t plain_unit(const uint64_t *numbers, size_t nr)
 static void assert_column(const uint64_t *numbers, size_t nr)
 {
 	uint64_t unit = plain_unit(numbers, nr), largest = 0, *back = calloc(nr + 1, sizeof(*back));
-	uint8_t *planes = malloc(8 * nr + 1), *end = planes;
+	uint8_t *planes = calloc(8 * nr + 1, 1), *end = planes;
 	struct xft_cuts cuts = {.nr = 0};
 	struct column column = xft_column_encode(numbers, nr, planes, &end, &cuts);
 	unsigned int width = 0;

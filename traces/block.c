@@ -77,18 +77,17 @@ static uint8_t tag_for(struct block_builder *b, const struct trace_event *event)
 }
 
 /* Where a word that does not vary is remembered; others of the same place push it out. */
-static struct block_recent *recent_of(struct block_builder *b, const struct trace_event *event)
+static struct block_recent *recent_of(struct block_builder *b, uint64_t arg, uint32_t kind)
 {
-	const size_t mask = sizeof(b->recent) / sizeof(b->recent[0]) - 1;
-
-	return &b->recent[(event->arg ^ event->arg >> 14 ^ event->kind * 16) & mask];
+	return &b->recent[((arg << 4) + kind) * UINT64_C(0x9e3779b97f4a7c15) >>
+			  (64 - BLOCK_RECENT_BITS)];
 }
 
 /* Through the dictionary. */
 static __attribute__((noinline)) uint8_t look_up(struct block_builder *b,
 						 const struct trace_event *event)
 {
-	struct block_recent *recent = recent_of(b, event);
+	struct block_recent *recent = recent_of(b, event->arg, event->kind);
 	uint8_t tag = tag_for(b, event);
 	struct block_word *word = &b->block.word[tag];
 
@@ -106,9 +105,58 @@ void block_begin(struct block_builder *b)
 {
 	b->block = (struct trace_block){.args = b->args};
 	memset(b->slots, 0, sizeof(b->slots));
-	/* No event is looked for in one place and remembered as of the next one. */
-	for (size_t i = 0; i < sizeof(b->recent) / sizeof(b->recent[0]); i++)
-		b->recent[i] = (struct block_recent){.arg = i ^ 1};
+	/* A word that belongs elsewhere is never found: argument 0 of kind 0 belongs to place 0. */
+	memset(b->recent, 0, sizeof(b->recent));
+	b->recent[0].arg = 1;
+}
+
+/* False at an event that is not fine. */
+static bool add_tags(struct block_builder *b, const struct event_limits *limits,
+		     const struct trace_event *events, size_t nr)
+{
+	uint8_t *tags = b->columns.tags + b->block.nr;
+
+	for (size_t i = 0; i < nr; i++) {
+		uint64_t arg = events[i].arg;
+		uint32_t kind = events[i].kind;
+		const struct block_recent *recent = recent_of(b, arg, kind);
+
+		/* Words were looked at when they were new. */
+		if (recent->arg == arg && recent->kind == kind)
+			tags[i] = recent->tag;
+		else if (!limits || validate_word(limits, kind, arg, arg))
+			tags[i] = look_up(b, &events[i]);
+		else
+			return false;
+	}
+	return true;
+}
+
+bool block_add(struct block_builder *b, struct event_limits *limits,
+	       const struct trace_event *events, size_t nr)
+{
+	uint16_t *vcpus = b->columns.vcpus + b->block.nr;
+	uint64_t *deltas = b->columns.deltas + b->block.nr;
+	uint64_t bits = 0, sum_cycles = 0;
+	uint32_t vcpu = 0;
+
+	if (!add_tags(b, limits, events, nr))
+		return false;
+	for (size_t i = 0; i < nr; i++) {
+		deltas[i] = events[i].delta_cycles;
+		vcpus[i] = (uint16_t)events[i].vcpu;
+		bits |= events[i].delta_cycles;
+		sum_cycles += events[i].delta_cycles;
+		vcpu = events[i].vcpu > vcpu ? events[i].vcpu : vcpu;
+	}
+	b->block.nr += nr;
+	if (!limits)
+		return true;
+	/* A delta of 2^40 cycles is some minutes, and so many of them do not wrap the sum. */
+	if (vcpu >= limits->nr_vcpus || bits >> 40 || sum_cycles > INT64_MAX - limits->sum_cycles)
+		return false;
+	limits->sum_cycles += sum_cycles;
+	return true;
 }
 
 static bool is_off(uint32_t kind)
@@ -116,67 +164,40 @@ static bool is_off(uint32_t kind)
 	return kind == EVENT_wake || kind == EVENT_resume;
 }
 
-/* What block_add() finds out on its way, besides words. */
-struct tally {
-	uint32_t count[2][NR_EVENT_KINDS]; /* counting what was just counted waits for it */
-	uint64_t all_cycles;
-	uint64_t off_cycles;
-	uint64_t delta_bits;
-	uint32_t max_vcpu;
-};
-
-static void take_tally(struct trace_block *block, const struct tally *tally, size_t nr)
-{
-	block->nr += nr;
-	for (int kind = 0; kind < NR_EVENT_KINDS; kind++)
-		block->count[kind] += (uint64_t)tally->count[0][kind] + tally->count[1][kind];
-	block->guest_cycles += tally->all_cycles - tally->off_cycles;
-	block->off_cycles += tally->off_cycles;
-}
-
-/* Words were looked at when they were new. A delta of 2^40 cycles is some minutes. */
-static bool is_surely_fine(const struct event_limits *limits, const struct tally *tally)
-{
-	return tally->max_vcpu < limits->nr_vcpus && !(tally->delta_bits >> 40) &&
-	       tally->all_cycles <= INT64_MAX - limits->sum_cycles;
-}
-
-bool block_add(struct block_builder *b, const struct event_limits *limits,
-	       const struct trace_event *events, size_t nr)
-{
-	uint8_t *tags = b->columns.tags + b->block.nr;
-	uint16_t *vcpus = b->columns.vcpus + b->block.nr;
-	uint64_t *deltas = b->columns.deltas + b->block.nr;
-	struct tally tally = {.all_cycles = 0};
-
-	for (size_t i = 0; i < nr; i++) {
-		const struct trace_event *event = &events[i];
-		const struct block_recent *recent = recent_of(b, event);
-
-		if (recent->arg == event->arg && recent->kind == event->kind)
-			tags[i] = recent->tag;
-		else if (!limits || validate_word(limits, event->kind, event->arg, event->arg))
-			tags[i] = look_up(b, event);
-		else
-			return false;
-		vcpus[i] = (uint16_t)event->vcpu;
-		deltas[i] = event->delta_cycles;
-		tally.count[i & 1][event->kind]++;
-		tally.all_cycles += event->delta_cycles;
-		tally.off_cycles += event->delta_cycles & -(uint64_t)is_off(event->kind);
-		tally.delta_bits |= event->delta_cycles;
-		tally.max_vcpu = event->vcpu > tally.max_vcpu ? event->vcpu : tally.max_vcpu;
-	}
-	take_tally(&b->block, &tally, nr);
-	return !limits || is_surely_fine(limits, &tally);
-}
-
-const struct trace_block *block_end(struct block_builder *b, bool one_vcpu)
+static const struct trace_block *finish(struct block_builder *b, bool one_vcpu)
 {
 	b->block.nr_events = b->block.nr;
 	b->block.tags = b->columns.tags;
 	b->block.vcpus = one_vcpu ? NULL : b->columns.vcpus;
 	return &b->block;
+}
+
+/* Of the events of a word. */
+struct tally {
+	uint64_t nr;
+	uint64_t cycles;
+};
+
+const struct trace_block *block_end(struct block_builder *b, bool one_vcpu)
+{
+	/* Two, because adding to what was just added to waits for it. */
+	struct tally tallies[2][BLOCK_MAX_WORDS] = {0};
+	struct trace_block *block = &b->block;
+
+	for (size_t i = 0; i < block->nr; i++) {
+		struct tally *tally = &tallies[i & 1][b->columns.tags[i]];
+
+		tally->nr++;
+		tally->cycles += b->columns.deltas[i];
+	}
+	for (size_t i = 0; i < block->nr_words; i++) {
+		uint64_t cycles = tallies[0][i].cycles + tallies[1][i].cycles;
+
+		block->count[block->word[i].kind] += tallies[0][i].nr + tallies[1][i].nr;
+		block->guest_cycles += is_off(block->word[i].kind) ? 0 : cycles;
+		block->off_cycles += is_off(block->word[i].kind) ? cycles : 0;
+	}
+	return finish(b, one_vcpu);
 }
 
 const struct trace_block *block_build(struct block_builder *b, const struct trace_event *events,
@@ -258,5 +279,5 @@ const struct trace_block *block_build_columns(struct block_builder *b,
 		block->count[words[i].kind] += translations[i].nr;
 	block->guest_cycles = all_cycles - off_cycles;
 	block->off_cycles = off_cycles;
-	return block_end(b, one_vcpu);
+	return finish(b, one_vcpu);
 }

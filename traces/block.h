@@ -145,6 +145,8 @@ struct block_columns {
 	size_t nr_args;
 };
 
+enum { BLOCK_RECENT_BITS = 10 };
+
 /* A word that was met lately. */
 struct block_recent {
 	uint64_t arg;
@@ -158,7 +160,7 @@ struct block_recent {
  * @columns: of @block
  * @args:   for @block
  * @sleep:  the two bounds of BLOCK_SLEEP_US_* in trace cycles
- * @recent: words by some bits of kind and argument; for none, one that belongs elsewhere
+ * @recent: words by a hash of kind and argument; for none, one that belongs elsewhere
  * @slots:  open addressing from (kind, argument) to word number + 1
  */
 struct block_builder {
@@ -166,7 +168,7 @@ struct block_builder {
 	struct block_columns columns;
 	uint64_t args[BLOCK_MAX_EVENTS + 1];
 	uint64_t sleep[2];
-	struct block_recent recent[256];
+	struct block_recent recent[1 << BLOCK_RECENT_BITS];
 	uint16_t slots[4 * BLOCK_MAX_WORDS];
 };
 
@@ -179,15 +181,14 @@ void block_begin(struct block_builder *builder);
 /**
  * block_add() - Events to columns, as they come.
  * @builder: block_begin() was called; the block has room for them
- * @limits:  of the trace; NULL when the events are checked
+ * @limits:  of the trace; the sum moves on if all are fine; NULL when the events are checked
  * @events:  @nr of them
  * @nr:      any number
  *
- * Cost: some 2.5 ns an event. Return: whether all are fine; if not, that takes validate_events()
- * to tell, and if one is not, the block is spoilt. The sum of deltas in @limits is looked at
- * and not changed.
+ * Return: true when all are fine for sure. If not, it takes validate_events() to tell, and the
+ * block is spoilt if one is not.
  */
-bool block_add(struct block_builder *builder, const struct event_limits *limits,
+bool block_add(struct block_builder *builder, struct event_limits *limits,
 	       const struct trace_event *events, size_t nr);
 
 /**

@@ -738,19 +738,10 @@ static int refuse_event(const struct trace_writer *writer, size_t index, const c
 /* Into the block that is not full yet. Returns whether they are fine for sure. */
 static bool add_events(struct trace_writer *writer, const struct trace_event *events, size_t nr)
 {
-	uint64_t before;
-	struct trace_block *block;
-
-	if (!writer->builder) {
-		memcpy(writer->events + writer->nr_events, events, nr * sizeof(*events));
-		return false;
-	}
-	block = &writer->builder->block;
-	before = block->guest_cycles + block->off_cycles;
-	if (!block_add(writer->builder, &writer->limits, events, nr))
-		return false;
-	writer->limits.sum_cycles += block->guest_cycles + block->off_cycles - before;
-	return true;
+	if (writer->builder)
+		return block_add(writer->builder, &writer->limits, events, nr);
+	memcpy(writer->events + writer->nr_events, events, nr * sizeof(*events));
+	return false;
 }
 
 static int put(struct trace_writer *writer, const struct trace_event *events, size_t nr,
