@@ -96,8 +96,8 @@ static void noise_is_what_saves_less_than_a_third(void **state)
 	assert_true(is_noise(96, COLUMN));   /* 5.9 bits */
 	assert_false(is_noise(128, COLUMN)); /* 5.0 */
 	assert_false(is_noise(255, COLUMN));
-	assert_true(is_noise(0, 4096));
-	assert_false(is_noise(0, 4095)); /* too few to tell */
+	assert_true(is_noise(0, 32768));
+	assert_false(is_noise(0, 32767)); /* too few to matter */
 	/* All over it: noise in its middle only is none. */
 	memset(bytes, 0, COLUMN);
 	assert_false(xft_is_noise(bytes, COLUMN));

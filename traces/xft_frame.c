@@ -20,10 +20,11 @@ enum {
 	RAW_HEADER_BYTES = 3,
 	RAW_MAX_BYTES = 128 * 1024,
 
-	NOISE_BYTES = 4096, /* looked at, */
-	NOISE_PLACES = 8,   /* in so many places */
-	NOISE_WORTH = 3,    /* zstd is to save one part of so many */
-	LOG_ONE = 64        /* of the logarithms here */
+	NOISE_LEAST = 32768, /* fewer bytes are soon compressed */
+	NOISE_BYTES = 4096,  /* looked at, */
+	NOISE_PLACES = 8,    /* in so many places */
+	NOISE_WORTH = 3,     /* zstd is to save one part of so many */
+	LOG_ONE = 64         /* of the logarithms here */
 };
 
 /* What is behind @plain, as a frame of its own. Returns its bytes, 0 when there is no room. */
@@ -117,7 +118,7 @@ bool xft_is_noise(const uint8_t *bytes, size_t nr)
 	uint32_t count[UINT8_MAX + 1] = {0};
 	uint32_t bits = NOISE_BYTES * log_2(NOISE_BYTES);
 
-	if (nr < NOISE_BYTES)
+	if (nr < NOISE_LEAST)
 		return false;
 	for (size_t i = 0; i < NOISE_PLACES; i++) {
 		const uint8_t *place = bytes + i * (nr - some) / (NOISE_PLACES - 1);
