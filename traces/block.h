@@ -220,7 +220,7 @@ const struct trace_block *block_build(struct block_builder *builder,
  * @nr:       1 to BLOCK_MAX_EVENTS
  * @one_vcpu: the trace has one vCPU
  *
- * Cost: some 2.5 ns an event. Return: the block, valid until the next begins.
+ * Cost: some 20 instructions an event. Return: the block, valid until the next begins.
  */
 const struct trace_block *block_build_columns(struct block_builder *builder,
 					      const struct block_word *words, size_t nr_words,

@@ -51,7 +51,7 @@ struct digest_builder *digest_builder_new(void);
  * @block:   the block; outlives the digest
  * @nr_vcpus: of the trace
  *
- * Cost: some 3 ns an event; much less where there is none. Return: the digest, NULL when it
+ * Cost: some 3 ns an event; where there is none mostly nothing. Return: the digest, NULL when it
  * would not be worth its room.
  */
 const struct trace_block *digest_build(struct digest_builder *builder,

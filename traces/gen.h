@@ -29,11 +29,12 @@
  *         guest makes 10 more than it would (0.015 %), the overcommitted one 26 (0.04 %). A
  *         part of a trace is some of its epochs; it is a trace that starts armed, and all
  *         parts after each other are the whole.
- * Speed:  349 instructions an event, packed (callgrind, 4 million events of the default guest,
- *         one thread): drawing 127, columns, checks and hashes 66, digests of phrases 60, zstd
- *         51, packing 20. On two cores of an Emerald Rapids virtual machine 32 million events
- *         a second, 17 with one thread (medians of five). Work limits it, not order: what
- *         cannot be divided among threads is some 45 of them.
+ * Speed:  290 instructions an event, packed (callgrind, 4 million events of the default guest,
+ *         one thread): drawing 134, columns, checks and hashes 65, digests of phrases 45, zstd
+ *         29, packing 18. On two cores of an Emerald Rapids virtual machine 45 million events
+ *         a second, 28 with one thread (medians of eleven; 35 and 18 in the same minutes with
+ *         349 instructions). Work limits it, not order: what cannot be divided among threads is
+ *         some 45 of them.
  */
 #ifndef TRACES_GEN_H
 #define TRACES_GEN_H

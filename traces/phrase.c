@@ -203,13 +203,15 @@ static size_t parse_one(const struct phrase_work *w, const uint8_t *words, size_
 static uint64_t parse_lanes(struct phrase_work *w, const struct trace_block *block, size_t from,
 			    size_t to)
 {
+	const uint16_t *vcpus = block->vcpus;
+	const uint8_t *tags = block->tags;
 	size_t nr_words = block->nr_words;
 	uint64_t there = 0;
 
 	for (size_t i = from; i < to; i++) {
-		uint32_t vcpu = block->vcpus[i];
+		uint32_t vcpu = vcpus[i];
 		struct lane lane = w->lanes[vcpu];
-		uint8_t after = w->after[block->tags[i]][lane.code];
+		uint8_t after = w->after[tags[i]][lane.code];
 
 		*lane.end = (uint8_t)lane.code;
 		w->lanes[vcpu] = (struct lane){lane.end + (after < nr_words), after};
