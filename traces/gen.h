@@ -29,9 +29,9 @@
  *         guest makes 10 more than it would (0.015 %), the overcommitted one 26 (0.04 %). A
  *         part of a trace is some of its epochs; it is a trace that starts armed, and all
  *         parts after each other are the whole.
- * Speed:  290 instructions an event, packed (callgrind, 4 million events of the default guest,
+ * Speed:  322 instructions an event, packed (callgrind, 4 million events of the default guest,
  *         one thread): drawing 134, columns, checks and hashes 65, digests of phrases 45, zstd
- *         29, packing 18. On two cores of an Emerald Rapids virtual machine 45 million events
+ *         56, packing 18. On two cores of an Emerald Rapids virtual machine 45 million events
  *         a second, 28 with one thread (medians of eleven; 35 and 18 in the same minutes with
  *         349 instructions). Work limits it, not order: what cannot be divided among threads is
  *         some 45 of them.

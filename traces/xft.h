@@ -3,8 +3,7 @@
  * DOC: The layout of packed traces, and their writer; traces/FORMAT.md says what bytes mean.
  *
  * The reader is traces/format/xft.c; the file header is read and written in traces/xft_header.c,
- * columns of numbers in traces/xft_column.c, zstd frames are made in traces/xft_frame.c, the rest
- * is written in traces/xft_write.c.
+ * columns of numbers in traces/xft_column.c, the rest is written in traces/xft_write.c.
  */
 #ifndef TRACES_XFT_H
 #define TRACES_XFT_H

@@ -7,10 +7,15 @@
 #include "traces/phrase.h"
 #include "traces/xft.h"
 #include "traces/xft_column.h"
-#include "traces/xft_frame.h"
 #include "traces/xxh.h"
 
 enum {
+	ZSTD_LEVEL = 1,
+	/* Shorter matches between nearly random bytes cost more than the bytes, in room and time.
+	 */
+	ZSTD_MIN_MATCH = 7,
+	/* Those few that are found, are near; a small table stays in the first-level cache. */
+	ZSTD_HASH_LOG = 10,
 	/* Compressed when it saves one part of so many. */
 	WHAT_WORTH = 4,
 	WHEN_WORTH = 16,
@@ -281,29 +286,31 @@ static void finish_digest(struct encoder *e)
 }
 
 /*
- * Returns the bytes in @stored, 0 when less than one of @worth is saved: not worth the time to
- * decompress it. @plain: bytes that zstd need not look at
+ * One frame, but a new zstd block at each cut: tags, high and low bytes are distributed too
+ * differently to share one table of symbols. Returns the bytes in @stored, 0 when less than
+ * one of @worth is saved: not worth the time to decompress it.
  */
 static size_t compress(struct encoder *e, const struct xft_cuts *cuts, const uint8_t *part,
-		       size_t plain, size_t worth, uint8_t *stored)
+		       size_t size, size_t worth, uint8_t *stored)
 {
-	size_t size = cuts->at[cuts->nr - 1];
+	ZSTD_outBuffer out = {stored, size - size / worth - 1, 0};
+	ZSTD_inBuffer in = {part, 0, 0};
 
-	return plain < size ? xft_frame(e->zstd, part, cuts, plain, stored, size - size / worth - 1)
-			    : 0;
-}
+	ZSTD_CCtx_reset(e->zstd, ZSTD_reset_session_and_parameters);
+	ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_compressionLevel, ZSTD_LEVEL);
+	ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_minMatch, ZSTD_MIN_MATCH);
+	ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_hashLog, ZSTD_HASH_LOG);
+	ZSTD_CCtx_setPledgedSrcSize(e->zstd, size);
+	for (size_t i = 0; i < cuts->nr; i++) {
+		bool last = cuts->at[i] == size;
 
-/* Of *when*: what is before it and low bytes that are hardly worth it. */
-static size_t plain_bytes(const struct encoder *e)
-{
-	size_t plain = 0;
-
-	for (size_t i = 1; i < e->cuts.nr; i++) {
-		if (!xft_is_noise(e->when + e->cuts.at[i - 1], e->cuts.at[i] - e->cuts.at[i - 1]))
+		in.size = cuts->at[i];
+		if (ZSTD_compressStream2(e->zstd, &out, &in, last ? ZSTD_e_end : ZSTD_e_flush))
+			return 0; /* an error, or no room */
+		if (last)
 			break;
-		plain = e->cuts.at[i];
 	}
-	return plain;
+	return out.pos;
 }
 
 /*
@@ -326,7 +333,7 @@ static bool is_promising(struct encoder *e, size_t size)
 		at += some;
 		cuts.at[i] = at;
 	}
-	return compress(e, &cuts, sample, 0, WHAT_WORTH, e->stored[WHAT]);
+	return compress(e, &cuts, sample, at, WHAT_WORTH, e->stored[WHAT]);
 }
 
 static const struct trace_block *build(struct encoder *e)
@@ -362,8 +369,8 @@ static void encode(void *encoder)
 		size_t worth = i == WHAT ? WHAT_WORTH : WHEN_WORTH, stored = 0;
 
 		if (i == WHEN || is_promising(e, size))
-			stored = compress(e, &e->cuts, part, i == WHEN ? plain_bytes(e) : 0, worth,
-					  e->stored[i]);
+			stored = compress(e, &e->cuts, part, size, worth, e->stored[i]);
+
 		e->part[i] = stored ? e->stored[i] : part;
 		e->part_bytes[i] = stored ? stored : size;
 		le32_store(header + 16 + 8 * i, (uint32_t)e->part_bytes[i]);
