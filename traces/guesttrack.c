@@ -12,7 +12,7 @@
 #define NS_PER_S UINT64_C(1000000000)
 #define NEVER    UINT64_MAX
 
-enum { BATCH_EVENTS = 4096, TELL_RECORDS = 65536, CPU_WORDS = TRACE_MAX_VCPUS / 64 };
+enum { CPU_WORDS = TRACE_MAX_VCPUS / 64 };
 
 /*
  * One CPU while the recording is read.
@@ -314,16 +314,14 @@ void guesttrack_info(const struct guesttrack *track, struct trace_info *info)
 /* ---- the second pass ---- */
 
 /*
- * Indexed by vCPU: @cpu_of, @nr_vcpus entries, and @last_cycles; by CPU: @vcpu_of. Bit v of
- * @running: vCPU v is awake. Times are relative to the first time stamp. @guest_tick and
- * @host_tick number the next ticks. @now_cycles: of @now_ns, when an event was written last.
- * @nr: events in all, of which @nr_events wait in @events.
+ * Indexed by vCPU: @cpu_of, @nr_vcpus entries; by CPU: @vcpu_of. Bit v of @running: vCPU v is
+ * awake. Times are relative to the first time stamp. @guest_tick and @host_tick number the next
+ * ticks.
+ * @now_cycles: of @now_ns, when an event was written last.
  */
-struct playback {
+struct guest_playback {
+	struct playback play;
 	const struct guesttrack *track;
-	struct trace_writer *writer;
-	uint64_t nr;
-	uint64_t tsc_khz;
 	uint64_t start_ns;
 	uint64_t end_ns;
 	uint32_t hz;
@@ -335,12 +333,9 @@ struct playback {
 	uint64_t now_ns;
 	uint64_t now_cycles;
 	uint64_t running[CPU_WORDS];
-	uint64_t last_cycles[TRACE_MAX_VCPUS];
 	uint32_t nr_vcpus;
 	uint32_t cpu_of[TRACE_MAX_VCPUS];
 	uint32_t vcpu_of[TRACE_MAX_VCPUS];
-	size_t nr_events;
-	struct trace_event events[BATCH_EVENTS];
 };
 
 /* floor(n / d * 10^9) without overflow. */
@@ -349,74 +344,52 @@ static uint64_t ratio_to_ns(uint64_t n, uint64_t d)
 	return n / d * NS_PER_S + n % d * NS_PER_S / d;
 }
 
-/* floor(ns * tsc_khz / 10^6), of absolute times so that rounding does not add up. */
-static uint64_t to_cycles(const struct playback *play, uint64_t ns)
+static uint64_t to_cycles(const struct guest_playback *p, uint64_t ns)
 {
-	uint64_t khz = play->tsc_khz;
-
-	return ns / 1000000 * khz + ns % 1000000 * khz / 1000000;
+	return playback_to_cycles(ns, p->play.goal.tsc_khz);
 }
 
-static int flush(struct playback *play, struct xfd_error *err)
-{
-	size_t nr = play->nr_events;
-
-	play->nr_events = 0;
-	play->nr += nr;
-	return nr ? trace_writer_put(play->writer, play->events, nr, err) : 0;
-}
-
-static int emit(struct playback *play, uint32_t vcpu, uint64_t ns, enum event_kind kind,
+static int emit(struct guest_playback *p, uint32_t vcpu, uint64_t ns, enum event_kind kind,
 		uint64_t arg, struct xfd_error *err)
 {
-	uint64_t cycles = play->now_cycles;
-
-	if (ns != play->now_ns) {
-		cycles = to_cycles(play, ns);
-		play->now_ns = ns;
-		play->now_cycles = cycles;
+	if (ns != p->now_ns) {
+		p->now_ns = ns;
+		p->now_cycles = to_cycles(p, ns);
 	}
-	play->events[play->nr_events++] = (struct trace_event){
-		.delta_cycles = cycles - play->last_cycles[vcpu],
-		.arg = arg,
-		.vcpu = vcpu,
-		.kind = kind,
-	};
-	play->last_cycles[vcpu] = cycles;
-	return play->nr_events == BATCH_EVENTS ? flush(play, err) : 0;
+	return playback_emit(&p->play, vcpu, p->now_cycles, kind, arg, err);
 }
 
-static int emit_hlt(struct playback *play, uint32_t vcpu, uint64_t ns, uint64_t wake_ns,
+static int emit_hlt(struct guest_playback *p, uint32_t vcpu, uint64_t ns, uint64_t wake_ns,
 		    struct xfd_error *err)
 {
-	uint64_t until = wake_ns == NEVER ? play->end_ns : wake_ns - play->start_ns;
+	uint64_t until = wake_ns == NEVER ? p->end_ns : wake_ns - p->start_ns;
 
-	play->running[vcpu / 64] &= ~(UINT64_C(1) << vcpu % 64);
-	return emit(play, vcpu, ns, EVENT_hlt, to_cycles(play, until) - to_cycles(play, ns), err);
+	p->running[vcpu / 64] &= ~(UINT64_C(1) << vcpu % 64);
+	return emit(p, vcpu, ns, EVENT_hlt, to_cycles(p, until) - to_cycles(p, ns), err);
 }
 
 /* What every vCPU does at time 0: boot, and fall asleep if nothing shows it awake. */
-static int emit_boot(struct playback *play, struct xfd_error *err)
+static int emit_boot(struct guest_playback *p, struct xfd_error *err)
 {
 	const struct guest_cpu *cpu;
 	struct projection_out boot;
 	int ret = 0;
 
 	projection_boot(&boot);
-	if (play->track->source == GUESTTRACK_WRITES)
+	if (p->track->source == GUESTTRACK_WRITES)
 		boot.nr = 0; /* it was before the recording; the header says so */
-	for (uint32_t vcpu = 0; vcpu < play->nr_vcpus && !ret; vcpu++) {
-		play->running[vcpu / 64] |= UINT64_C(1) << vcpu % 64;
+	for (uint32_t vcpu = 0; vcpu < p->nr_vcpus && !ret; vcpu++) {
+		p->running[vcpu / 64] |= UINT64_C(1) << vcpu % 64;
 		for (uint32_t i = 0; i < boot.nr && !ret; i++)
-			ret = emit(play, vcpu, 0, boot.kind[i], boot.arg[i], err);
-		cpu = &play->track->cpus[play->cpu_of[vcpu]];
+			ret = emit(p, vcpu, 0, boot.kind[i], boot.arg[i], err);
+		cpu = &p->track->cpus[p->cpu_of[vcpu]];
 		if (!ret && cpu->slept_first)
-			ret = emit_hlt(play, vcpu, 0, cpu->first_wake_ns, err);
+			ret = emit_hlt(p, vcpu, 0, cpu->first_wake_ns, err);
 	}
 	return ret;
 }
 
-static int emit_tick(struct playback *play, uint64_t ns, uint64_t reason, int times,
+static int emit_tick(struct guest_playback *p, uint64_t ns, uint64_t reason, int times,
 		     struct xfd_error *err)
 {
 	uint64_t word;
@@ -424,108 +397,100 @@ static int emit_tick(struct playback *play, uint64_t ns, uint64_t reason, int ti
 	int ret = 0;
 
 	for (uint32_t i = 0; i < CPU_WORDS; i++) {
-		for (word = play->running[i]; word; word &= word - 1) {
+		for (word = p->running[i]; word; word &= word - 1) {
 			vcpu = i * 64 + (uint32_t)__builtin_ctzll(word);
 			for (int n = 0; n < times && !ret; n++)
-				ret = emit(play, vcpu, ns, EVENT_exit, reason, err);
+				ret = emit(p, vcpu, ns, EVENT_exit, reason, err);
 		}
 	}
 	return ret;
 }
 
-static void schedule_ticks(struct playback *play)
+static void schedule_ticks(struct guest_playback *p)
 {
-	play->guest_tick_ns = play->hz ? ratio_to_ns(play->guest_tick, play->hz) : NEVER;
-	play->host_tick_ns =
-		play->host_hz ? ratio_to_ns(2 * play->host_tick + 1, 2 * (uint64_t)play->host_hz)
-			      : NEVER;
+	p->guest_tick_ns = p->hz ? ratio_to_ns(p->guest_tick, p->hz) : NEVER;
+	p->host_tick_ns =
+		p->host_hz ? ratio_to_ns(2 * p->host_tick + 1, 2 * (uint64_t)p->host_hz) : NEVER;
 }
 
 /* The ticks up to and including @ns. */
-static int emit_ticks(struct playback *play, uint64_t ns, struct xfd_error *err)
+static int emit_ticks(struct guest_playback *p, uint64_t ns, struct xfd_error *err)
 {
 	int ret = 0;
 
-	while (!ret && (play->guest_tick_ns <= ns || play->host_tick_ns <= ns)) {
-		if (play->guest_tick_ns <= play->host_tick_ns) {
-			ret = emit_tick(play, play->guest_tick_ns, EXIT_FASTPATH, 2, err);
-			play->guest_tick++;
+	while (!ret && (p->guest_tick_ns <= ns || p->host_tick_ns <= ns)) {
+		if (p->guest_tick_ns <= p->host_tick_ns) {
+			ret = emit_tick(p, p->guest_tick_ns, EXIT_FASTPATH, 2, err);
+			p->guest_tick++;
 		} else {
-			ret = emit_tick(play, play->host_tick_ns, EXIT_EXTERNAL_INTERRUPT, 1, err);
-			play->host_tick++;
+			ret = emit_tick(p, p->host_tick_ns, EXIT_EXTERNAL_INTERRUPT, 1, err);
+			p->host_tick++;
 		}
-		schedule_ticks(play);
+		schedule_ticks(p);
 	}
 	return ret;
 }
 
-static int emit_record(struct playback *play, const struct spool_record *record,
+static int emit_record(struct guest_playback *p, const struct spool_record *record,
 		       struct xfd_error *err)
 {
-	uint32_t vcpu = play->vcpu_of[record->cpu];
-	uint64_t ns = record->time_ns - play->start_ns;
+	uint32_t vcpu = p->vcpu_of[record->cpu];
+	uint64_t ns = record->time_ns - p->start_ns;
 	int ret = 0;
 
-	if (play->guest_tick_ns <= ns || play->host_tick_ns <= ns)
-		ret = emit_ticks(play, ns, err);
+	if (p->guest_tick_ns <= ns || p->host_tick_ns <= ns)
+		ret = emit_ticks(p, ns, err);
 	if (ret)
 		return ret;
 	if (record->kind == EVENT_hlt)
-		return emit_hlt(play, vcpu, ns, record->arg, err);
+		return emit_hlt(p, vcpu, ns, record->arg, err);
 	if (record->kind == EVENT_wake)
-		play->running[vcpu / 64] |= UINT64_C(1) << vcpu % 64;
-	return emit(play, vcpu, ns, record->kind, record->arg, err);
+		p->running[vcpu / 64] |= UINT64_C(1) << vcpu % 64;
+	return emit(p, vcpu, ns, record->kind, record->arg, err);
 }
 
-static int play_spool(struct playback *play, void (*told)(void *data, uint64_t done), void *data,
-		      struct xfd_error *err)
+static int play_spool(struct guest_playback *p, struct xfd_error *err)
 {
 	const struct spool_record *records;
-	uint64_t done = 0;
 	size_t nr;
 	int ret;
 
-	schedule_ticks(play);
-	ret = emit_boot(play, err);
+	schedule_ticks(p);
+	ret = emit_boot(p, err);
 	while (!ret) {
-		ret = spool_next(play->track->spool, &records, &nr, err);
+		ret = playback_next(&p->play, p->track->spool, &records, &nr, err);
 		if (ret || !nr)
 			break;
 		for (size_t i = 0; i < nr && !ret; i++)
-			ret = emit_record(play, &records[i], err);
-		done += nr;
-		if (told && done / TELL_RECORDS != (done - nr) / TELL_RECORDS)
-			told(data, done);
+			ret = emit_record(p, &records[i], err);
 	}
 	if (!ret)
-		ret = emit_ticks(play, play->end_ns, err);
-	return ret ? ret : flush(play, err);
+		ret = emit_ticks(p, p->end_ns, err);
+	return ret ? ret : playback_flush(&p->play, err);
 }
 
 int guesttrack_write(const struct guesttrack *track, const struct guesttrack_clock *clock,
-		     struct trace_writer *writer, void (*told)(void *data, uint64_t done),
-		     void *data, uint64_t *nr, struct xfd_error *err)
+		     const struct playback_goal *goal, uint64_t *nr, struct xfd_error *err)
 {
-	struct playback *play = calloc(1, sizeof(*play));
+	struct guest_playback *p = calloc(1, sizeof(*p));
 	int ret;
 
-	if (!play)
+	if (!p)
 		return xfd_error_set(err, XFD_ERROR_SYSTEM, NULL, 0, -1, "out of memory");
-	play->track = track;
-	play->writer = writer;
-	play->tsc_khz = clock->tsc_khz;
-	play->start_ns = clock->first_ns;
-	play->end_ns = clock->last_ns - clock->first_ns;
-	play->hz = clock->hz;
-	play->host_hz = clock->host_hz;
-	play->guest_tick = 1;
+	p->play.goal = *goal;
+	p->track = track;
+	p->start_ns = clock->first_ns;
+	p->end_ns = clock->last_ns - clock->first_ns;
+	p->hz = clock->hz;
+	p->host_hz = clock->host_hz;
+	p->guest_tick = 1;
 	for (uint32_t cpu = 0; cpu < TRACE_MAX_VCPUS; cpu++)
 		if (track->cpus[cpu].seen) {
-			play->cpu_of[play->nr_vcpus] = cpu;
-			play->vcpu_of[cpu] = play->nr_vcpus++;
+			p->cpu_of[p->nr_vcpus] = cpu;
+			p->vcpu_of[cpu] = p->nr_vcpus++;
 		}
-	ret = play_spool(play, told, data, err);
-	*nr = play->nr;
-	free(play);
+	ret = play_spool(p, err);
+	*nr = p->play.nr;
+	free(p);
 	return ret;
 }

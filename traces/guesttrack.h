@@ -33,6 +33,7 @@
 #include <stdint.h>
 
 #include "traces/error.h"
+#include "traces/playback.h"
 #include "traces/recording.h"
 #include "traces/spool.h"
 #include "traces/taskname.h"
@@ -81,17 +82,15 @@ struct guesttrack_counts {
 };
 
 /**
- * struct guesttrack_clock - How times of the recording become those of the trace.
+ * struct guesttrack_clock - How long it takes, and what ticks.
  * @first_ns: time of its first event
  * @last_ns:  of its last
- * @tsc_khz:  clock of the trace
  * @hz:       guest ticks a second; 0 for those that were recorded
  * @host_hz:  host ticks a second; 0 for none
  */
 struct guesttrack_clock {
 	uint64_t first_ns;
 	uint64_t last_ns;
-	uint64_t tsc_khz;
 	uint32_t hz;
 	uint32_t host_hz;
 };
@@ -124,19 +123,16 @@ void guesttrack_info(const struct guesttrack *track, struct trace_info *info);
 
 /**
  * guesttrack_write() - Read the spool back and write the trace.
- * @track:  the recording is over
- * @clock:  times
- * @writer: open
- * @told:   called every few milliseconds with records done, of spool_count(); NULL for nobody
- * @data:   passed to @told
- * @nr:     receives the number of events
- * @err:    filled on failure
+ * @track: the recording is over
+ * @clock: times
+ * @goal:  where to
+ * @nr:    receives the number of events
+ * @err:   filled on failure
  *
  * Return: 0 or a negative errno.
  */
 int guesttrack_write(const struct guesttrack *track, const struct guesttrack_clock *clock,
-		     struct trace_writer *writer, void (*told)(void *data, uint64_t done),
-		     void *data, uint64_t *nr, struct xfd_error *err)
+		     const struct playback_goal *goal, uint64_t *nr, struct xfd_error *err)
 	__attribute__((warn_unused_result));
 
 /** guesttrack_free() - Free a tracker; NULL is allowed. */

@@ -64,14 +64,6 @@ void import_options_init(struct import_options *options)
 	};
 }
 
-/* floor(ns * tsc_khz / 10^6), of absolute times so that rounding does not add up. */
-static uint64_t to_cycles(const struct import *import, uint64_t ns)
-{
-	uint64_t khz = import->options->tsc_khz;
-
-	return ns / 1000000 * khz + ns % 1000000 * khz / 1000000;
-}
-
 static void tell(const struct import *import, const char *phase, uint64_t done, uint64_t total)
 {
 	if (import->progress)
@@ -431,7 +423,8 @@ static int finish_host(struct import *import, struct xfd_error *err)
 		return ret;
 	kvmtrack_info(import->host, &info, flags);
 	report->nr_vcpus = info.nr_vcpus;
-	if (to_cycles(import, report->duration_ns) > (UINT64_C(1) << 62) / report->nr_vcpus)
+	if (playback_to_cycles(report->duration_ns, import->options->tsc_khz) >
+	    (UINT64_C(1) << 62) / report->nr_vcpus)
 		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
 				     "wanted less than 2^62 cycles of all CPUs together");
 	return 0;
@@ -481,7 +474,8 @@ static int finish_report(struct import *import, struct xfd_error *err)
 				     "msr:write_msr -f 'msr==0x1c4', or choose another --mode");
 	guesttrack_info(import->guest, &info);
 	report->nr_vcpus = info.nr_vcpus;
-	if (to_cycles(import, report->duration_ns) > (UINT64_C(1) << 62) / report->nr_vcpus)
+	if (playback_to_cycles(report->duration_ns, import->options->tsc_khz) >
+	    (UINT64_C(1) << 62) / report->nr_vcpus)
 		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
 				     "wanted less than 2^62 cycles of all CPUs together");
 	return 0;
@@ -498,17 +492,16 @@ static void told(void *data, uint64_t done)
 static int write_events(struct import *import, struct trace_writer *writer, struct xfd_error *err)
 {
 	struct import_report *report = import->report;
+	const struct playback_goal goal = {writer, import->options->tsc_khz, told, import};
 	const struct guesttrack_clock clock = {
 		.first_ns = report->recording.first_ns,
 		.last_ns = report->recording.last_ns,
-		.tsc_khz = import->options->tsc_khz,
 		.hz = report->recorded_ticks ? 0 : import->options->hz,
 		.host_hz = import->options->host_hz,
 	};
 
-	if (import->host)
-		return kvmtrack_write(import->host, clock.tsc_khz, writer, &report->events, err);
-	return guesttrack_write(import->guest, &clock, writer, told, import, &report->events, err);
+	return import->host ? kvmtrack_write(import->host, &goal, &report->events, err)
+			    : guesttrack_write(import->guest, &clock, &goal, &report->events, err);
 }
 
 static int write_trace(struct import *import, const char *path, const char *out_path,

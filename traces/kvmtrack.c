@@ -40,7 +40,7 @@
 
 #define NO_THREAD UINT32_MAX
 
-enum { THREAD_SLOTS = 4 * TRACE_MAX_VCPUS, BLOCK_EVENTS = 4096 };
+enum { THREAD_SLOTS = 4 * TRACE_MAX_VCPUS };
 
 enum { OUT_NO, OUT_HALTED, OUT_PREEMPTED };
 
@@ -800,23 +800,18 @@ const struct kvmtrack_counts *kvmtrack_counts(const struct kvmtrack *track)
 enum { PLAY_GUEST, PLAY_HALTED, PLAY_OUT };
 
 /*
- * Indexed by vCPU: @last_cycles, @state, @pcpu (where it is or was), @wanted (where it was
+ * Indexed by vCPU: @state, @pcpu (where it is or was), @wanted (where it was
  * recorded last). By pCPU: @holder. By CPU of the host: @pcpu_of.
  */
-struct playback {
+struct host_playback {
+	struct playback play;
 	const struct kvmtrack *track;
-	struct trace_writer *writer;
-	uint64_t tsc_khz;
-	uint64_t nr;
 	uint32_t nr_pcpus;
-	size_t nr_events;
-	uint64_t last_cycles[TRACE_MAX_VCPUS];
 	uint8_t state[TRACE_MAX_VCPUS];
 	uint32_t pcpu[TRACE_MAX_VCPUS];
 	uint32_t wanted[TRACE_MAX_VCPUS];
 	uint32_t holder[TRACE_MAX_PCPUS];
 	uint32_t pcpu_of[TRACE_MAX_PCPUS];
-	struct trace_event events[BLOCK_EVENTS];
 };
 
 /* As the export says; more only when somebody has changed it. */
@@ -868,99 +863,81 @@ void kvmtrack_info(const struct kvmtrack *track, struct trace_info *info, uint8_
 			   (track->threads[i].no_amx ? TRACE_VCPU_NO_AMX : 0);
 }
 
-static uint64_t to_cycles(const struct playback *play, uint64_t ns)
+static uint64_t to_cycles(const struct host_playback *p, uint64_t ns)
 {
-	return ns / 1000000 * play->tsc_khz + ns % 1000000 * play->tsc_khz / 1000000;
+	return playback_to_cycles(ns, p->play.goal.tsc_khz);
 }
 
-static int flush(struct playback *play, struct xfd_error *err)
+static void release(struct host_playback *p, uint32_t vcpu)
 {
-	size_t nr = play->nr_events;
-
-	play->nr_events = 0;
-	play->nr += nr;
-	return nr ? trace_writer_put(play->writer, play->events, nr, err) : 0;
-}
-
-static int emit(struct playback *play, uint32_t vcpu, uint64_t cycles, enum event_kind kind,
-		uint64_t arg, struct xfd_error *err)
-{
-	play->events[play->nr_events++] = (struct trace_event){
-		.delta_cycles = cycles - play->last_cycles[vcpu],
-		.arg = arg,
-		.vcpu = vcpu,
-		.kind = kind,
-	};
-	play->last_cycles[vcpu] = cycles;
-	return play->nr_events == BLOCK_EVENTS ? flush(play, err) : 0;
-}
-
-static void release(struct playback *play, uint32_t vcpu)
-{
-	if (play->holder[play->pcpu[vcpu]] == vcpu)
-		play->holder[play->pcpu[vcpu]] = NO_THREAD;
+	if (p->holder[p->pcpu[vcpu]] == vcpu)
+		p->holder[p->pcpu[vcpu]] = NO_THREAD;
 }
 
 /* Whoever seems to be on @pcpu cannot be there any more. */
-static int evict(struct playback *play, uint32_t pcpu, struct xfd_error *err)
+static int evict(struct host_playback *p, uint32_t pcpu, struct xfd_error *err)
 {
-	uint32_t vcpu = play->holder[pcpu];
+	uint32_t vcpu = p->holder[pcpu];
 	int ret = 0;
 
 	if (vcpu == NO_THREAD)
 		return 0;
-	if (play->state[vcpu] == PLAY_HALTED)
-		ret = emit(play, vcpu, play->last_cycles[vcpu], EVENT_wake, EVENT_SAME_PCPU, err);
-	play->state[vcpu] = PLAY_OUT;
-	play->holder[pcpu] = NO_THREAD;
-	return ret ? ret : emit(play, vcpu, play->last_cycles[vcpu], EVENT_preempt, TASK_K, err);
+	if (p->state[vcpu] == PLAY_HALTED)
+		ret = playback_emit(&p->play, vcpu, p->play.last_cycles[vcpu], EVENT_wake,
+				    EVENT_SAME_PCPU, err);
+	p->state[vcpu] = PLAY_OUT;
+	p->holder[pcpu] = NO_THREAD;
+	return ret ? ret
+		   : playback_emit(&p->play, vcpu, p->play.last_cycles[vcpu], EVENT_preempt, TASK_K,
+				   err);
 }
 
 /* @named: by an export, as the argument is spooled; 0 for nothing known, 1 for where it was. */
-static int place(struct playback *play, uint32_t vcpu, uint64_t cycles, uint32_t pcpu,
+static int place(struct host_playback *p, uint32_t vcpu, uint64_t cycles, uint32_t pcpu,
 		 uint64_t named, struct xfd_error *err)
 {
-	enum event_kind kind = play->state[vcpu] == PLAY_HALTED ? EVENT_wake : EVENT_resume;
-	uint64_t arg = play->pcpu[vcpu] == pcpu ? EVENT_SAME_PCPU : pcpu;
+	enum event_kind kind = p->state[vcpu] == PLAY_HALTED ? EVENT_wake : EVENT_resume;
+	uint64_t arg = p->pcpu[vcpu] == pcpu ? EVENT_SAME_PCPU : pcpu;
 	int ret = 0;
 
 	if (named)
 		arg = named > 1 ? named - 2 : EVENT_SAME_PCPU;
-	if (play->holder[pcpu] != vcpu)
-		ret = evict(play, pcpu, err);
+	if (p->holder[pcpu] != vcpu)
+		ret = evict(p, pcpu, err);
 	if (ret)
 		return ret;
-	release(play, vcpu);
-	play->state[vcpu] = PLAY_GUEST;
-	play->pcpu[vcpu] = pcpu;
-	play->holder[pcpu] = vcpu;
-	return emit(play, vcpu, cycles, kind, arg, err);
+	release(p, vcpu);
+	p->state[vcpu] = PLAY_GUEST;
+	p->pcpu[vcpu] = pcpu;
+	p->holder[pcpu] = vcpu;
+	return playback_emit(&p->play, vcpu, cycles, kind, arg, err);
 }
 
-static int play_hlt(struct playback *play, uint32_t vcpu, uint64_t cycles, uint64_t from_ns,
+static int play_hlt(struct host_playback *p, uint32_t vcpu, uint64_t cycles, uint64_t from_ns,
 		    uint64_t arg, struct xfd_error *err)
 {
 	uint64_t until_ns = arg & ~HALT_MOVES;
 	int ret;
 
 	if (arg & HALT_MOVES) {
-		play->state[vcpu] = PLAY_OUT;
-		release(play, vcpu);
-		ret = emit(play, vcpu, cycles, EVENT_exit, EXIT_HLT, err);
-		return ret ? ret : emit(play, vcpu, cycles, EVENT_preempt, TASK_K, err);
+		p->state[vcpu] = PLAY_OUT;
+		release(p, vcpu);
+		ret = playback_emit(&p->play, vcpu, cycles, EVENT_exit, EXIT_HLT, err);
+		return ret ? ret
+			   : playback_emit(&p->play, vcpu, cycles, EVENT_preempt, TASK_K, err);
 	}
-	play->state[vcpu] = PLAY_HALTED;
-	if (until_ns - from_ns >= SHORT_HALT_NS || play->track->exported)
-		release(play, vcpu);
-	return emit(play, vcpu, cycles, EVENT_hlt,
-		    arg & HALT_CYCLES ? arg & ~HALT_CYCLES : to_cycles(play, until_ns) - cycles,
-		    err);
+	p->state[vcpu] = PLAY_HALTED;
+	if (until_ns - from_ns >= SHORT_HALT_NS || p->track->exported)
+		release(p, vcpu);
+	return playback_emit(
+		&p->play, vcpu, cycles, EVENT_hlt,
+		arg & HALT_CYCLES ? arg & ~HALT_CYCLES : to_cycles(p, until_ns) - cycles, err);
 }
 
-static int play_record(struct playback *play, const struct spool_record *record,
+static int play_record(struct host_playback *p, const struct spool_record *record,
 		       struct xfd_error *err)
 {
-	uint64_t cycles = to_cycles(play, record->time_ns);
+	uint64_t cycles = to_cycles(p, record->time_ns);
 	uint32_t vcpu = record->cpu;
 	uint64_t named = 0;
 	int ret = 0;
@@ -968,56 +945,55 @@ static int play_record(struct playback *play, const struct spool_record *record,
 	if (record->kind == EVENT_wake || record->kind == EVENT_resume) {
 		if (record->arg != EVENT_SAME_PCPU) {
 			named = record->arg >> NAMED_SHIFT;
-			play->wanted[vcpu] = play->pcpu_of[record->arg % (1u << NAMED_SHIFT)];
+			p->wanted[vcpu] = p->pcpu_of[record->arg % (1u << NAMED_SHIFT)];
 		}
-		if (play->state[vcpu] == PLAY_GUEST)
+		if (p->state[vcpu] == PLAY_GUEST)
 			return 0;
-		return place(play, vcpu, cycles, play->wanted[vcpu], named, err);
+		return place(p, vcpu, cycles, p->wanted[vcpu], named, err);
 	}
-	if (play->state[vcpu] != PLAY_GUEST)
-		ret = place(play, vcpu, cycles, play->wanted[vcpu], 0, err);
+	if (p->state[vcpu] != PLAY_GUEST)
+		ret = place(p, vcpu, cycles, p->wanted[vcpu], 0, err);
 	if (ret)
 		return ret;
 	if (record->kind == EVENT_hlt)
-		return play_hlt(play, vcpu, cycles, record->time_ns, record->arg, err);
+		return play_hlt(p, vcpu, cycles, record->time_ns, record->arg, err);
 	if (record->kind == EVENT_preempt) {
-		play->state[vcpu] = PLAY_OUT;
-		release(play, vcpu);
+		p->state[vcpu] = PLAY_OUT;
+		release(p, vcpu);
 	}
-	return emit(play, vcpu, cycles, record->kind, record->arg, err);
+	return playback_emit(&p->play, vcpu, cycles, record->kind, record->arg, err);
 }
 
-int kvmtrack_write(struct kvmtrack *track, uint64_t tsc_khz, struct trace_writer *writer,
-		   uint64_t *nr_events, struct xfd_error *err)
+int kvmtrack_write(struct kvmtrack *track, const struct playback_goal *goal, uint64_t *nr_events,
+		   struct xfd_error *err)
 {
-	struct playback *play = calloc(1, sizeof(*play));
+	struct host_playback *p = calloc(1, sizeof(*p));
 	const struct spool_record *records;
 	size_t nr;
 	int ret = 0;
 
-	if (!play)
+	if (!p)
 		return xfd_error_set(err, XFD_ERROR_SYSTEM, NULL, 0, -1, "out of memory");
-	play->track = track;
-	play->writer = writer;
-	play->tsc_khz = tsc_khz;
-	play->nr_pcpus = number_pcpus(track, play->pcpu_of);
+	p->track = track;
+	p->play.goal = *goal;
+	p->nr_pcpus = number_pcpus(track, p->pcpu_of);
 	for (uint32_t i = 0; i < TRACE_MAX_PCPUS; i++)
-		play->holder[i] = i < track->nr_threads && i < play->nr_pcpus ? i : NO_THREAD;
+		p->holder[i] = i < track->nr_threads && i < p->nr_pcpus ? i : NO_THREAD;
 	for (uint32_t i = 0; i < track->nr_threads; i++) {
-		play->pcpu[i] = play->wanted[i] = i % play->nr_pcpus;
-		play->state[i] = i < play->nr_pcpus ? PLAY_GUEST : PLAY_OUT;
+		p->pcpu[i] = p->wanted[i] = i % p->nr_pcpus;
+		p->state[i] = i < p->nr_pcpus ? PLAY_GUEST : PLAY_OUT;
 	}
 	while (!ret) {
-		ret = spool_next(track->spool, &records, &nr, err);
+		ret = playback_next(&p->play, track->spool, &records, &nr, err);
 		if (ret || !nr)
 			break;
 		for (size_t i = 0; i < nr && !ret; i++)
-			ret = play_record(play, &records[i], err);
+			ret = play_record(p, &records[i], err);
 	}
 	if (!ret)
-		ret = flush(play, err);
-	*nr_events = play->nr;
-	free(play);
+		ret = playback_flush(&p->play, err);
+	*nr_events = p->play.nr;
+	free(p);
 	return ret;
 }
 

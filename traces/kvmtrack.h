@@ -38,6 +38,7 @@
 #include <stdint.h>
 
 #include "traces/error.h"
+#include "traces/playback.h"
 #include "traces/recording.h"
 #include "traces/spool.h"
 #include "traces/taskname.h"
@@ -135,16 +136,15 @@ void kvmtrack_info(const struct kvmtrack *track, struct trace_info *info, uint8_
 /**
  * kvmtrack_write() - Read the spool back and write the trace.
  * @track:   after kvmtrack_finish()
- * @tsc_khz: clock of the trace
- * @writer:  open
+ * @goal:    where to
  * @nr:      receives the number of events
  * @err:     filled on failure
  *
  * A vCPU that comes to a pCPU where another one still seems to be pushes that one out; it
  * comes back with its next event. Return: 0 or a negative errno.
  */
-int kvmtrack_write(struct kvmtrack *track, uint64_t tsc_khz, struct trace_writer *writer,
-		   uint64_t *nr, struct xfd_error *err) __attribute__((warn_unused_result));
+int kvmtrack_write(struct kvmtrack *track, const struct playback_goal *goal, uint64_t *nr,
+		   struct xfd_error *err) __attribute__((warn_unused_result));
 
 /** kvmtrack_free() - Free a tracker; NULL is allowed. */
 void kvmtrack_free(struct kvmtrack *track);
