@@ -614,6 +614,36 @@ static void truncated_zstd_is_noticed_wherever_it_ends(void **state)
 	}
 }
 
+/* Behind the mark of UTF-8 a line of any length, with a newline, without one, or none at all. */
+static void a_byte_order_mark_is_no_part_of_a_line(void **state)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+
+	(void)state;
+	for (size_t len = 0; len < 64; len++) {
+		char text[sizeof(mark) - 1 + 64];
+		struct xfd_error err = {0};
+		struct textfile *file;
+		const char *line;
+		bool newline = len % 3 == 1;
+		size_t got;
+
+		memcpy(text, mark, sizeof(mark) - 1);
+		memset(text + sizeof(mark) - 1, 'x', len);
+		if (newline)
+			text[sizeof(mark) - 1 + len - 1] = '\n';
+		assert_int_equal(
+			textfile_open_memory("t", text, sizeof(mark) - 1 + len, &file, &err), 0);
+		assert_int_equal(textfile_next(file, &line, &got, &err), len ? 1 : 0);
+		if (len) {
+			assert_int_equal(got, len - newline);
+			assert_memory_equal(line, text + sizeof(mark) - 1, got);
+			assert_int_equal(textfile_next(file, &line, &got, &err), 0);
+		}
+		textfile_close(file);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -634,6 +664,7 @@ int main(void)
 		cmocka_unit_test(lines_are_bounded),
 		cmocka_unit_test(zstd_and_plain_text_give_the_same_lines_and_hash),
 		cmocka_unit_test(truncated_zstd_is_noticed_wherever_it_ends),
+		cmocka_unit_test(a_byte_order_mark_is_no_part_of_a_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,7 +24,7 @@ enum {
  * @window[@pos..@end) is text that no line has been made of yet. @zstd and @gzip are NULL for
  * plain text. @frame_open: the decompressor wants more input for this frame. @flush: zstd filled
  * the window and may hold more text without more input. @cut: the last line had no newline.
- * @begun: its first bytes are in the window, or were.
+ * @begun: its first bytes were looked at.
  */
 struct textfile {
 	struct infile *in;
@@ -238,21 +238,6 @@ static int fill_gzip(struct textfile *text, size_t *got, struct xfd_error *err)
 	return 0;
 }
 
-/* What the text begins with, once there is enough of it. */
-static int begin(struct textfile *text, struct xfd_error *err)
-{
-	size_t mark = 0;
-	int ret;
-
-	if (text->end < MAGIC_BYTES && !text->at_eof)
-		return 0;
-	text->begun = true;
-	ret = text->line ? 0
-			 : encoding_check(textfile_name(text), text->window, text->end, &mark, err);
-	text->pos += mark;
-	return ret;
-}
-
 /* Make room behind the text that is left and put more text there. */
 static int fill(struct textfile *text, struct xfd_error *err)
 {
@@ -274,18 +259,35 @@ static int fill(struct textfile *text, struct xfd_error *err)
 	XXH3_128bits_update(text->hash, text->window + text->end, got);
 	text->end += got;
 	text->at_eof = !got;
-	return text->begun ? 0 : begin(text, err);
+	return 0;
+}
+
+/* What the text begins with, before anything is read of it. */
+static int begin(struct textfile *text, struct xfd_error *err)
+{
+	size_t mark_bytes;
+	int ret = 0;
+
+	while (text->end < MAGIC_BYTES && !text->at_eof && !ret)
+		ret = fill(text, err);
+	if (!ret)
+		ret = encoding_check(textfile_name(text), text->window, text->end, &mark_bytes,
+				     err);
+	if (ret)
+		return ret;
+	text->begun = true;
+	text->pos = mark_bytes;
+	return 0;
 }
 
 int textfile_peek(struct textfile *text, const char **start, size_t *len, struct xfd_error *err)
 {
-	int ret;
+	int ret = text->begun ? 0 : begin(text, err);
 
-	while (text->end - text->pos < TEXTFILE_PEEK_BYTES && !text->at_eof) {
+	while (text->end - text->pos < TEXTFILE_PEEK_BYTES && !text->at_eof && !ret)
 		ret = fill(text, err);
-		if (ret)
-			return ret;
-	}
+	if (ret)
+		return ret;
 	*start = text->window + text->pos;
 	*len = text->end - text->pos;
 	return 0;
@@ -295,8 +297,10 @@ int textfile_next(struct textfile *text, const char **line, size_t *len, struct 
 {
 	size_t searched = 0;
 	char *newline;
-	int ret;
+	int ret = text->begun ? 0 : begin(text, err);
 
+	if (ret)
+		return ret;
 	for (;;) {
 		newline = memchr(text->window + text->pos + searched, '\n',
 				 text->end - text->pos - searched);
