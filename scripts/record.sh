@@ -116,6 +116,15 @@ with_trace_cmd() {
 		die "trace-cmd failed; --tracefs records without it${cid:+, but not pairs}"
 }
 
+# Only a file of our own may go: -o may name a device, or a link to another file.
+part_is_left() {
+	if [ -f "$out" ] && [ ! -L "$out" ]; then
+		rm -f "$out"
+		die "cannot write all of $out: nothing is kept"
+	fi
+	die "cannot write all of $out: what is there is not whole"
+}
+
 with_tracefs() {
 	instance=$root/instances/xfdsim.$$
 	(: >>"$out") 2>/dev/null || die "cannot write $out"
@@ -134,9 +143,10 @@ with_tracefs() {
 	done
 	echo "record.sh: recording $seconds s to $out" >&2
 	echo 1 >"$instance/tracing_on"
-	sleep "$seconds" || :
+	sleep "$seconds" &
+	wait $! || kill $! 2>/dev/null || :
 	echo 0 >"$instance/tracing_on"
-	cat "$instance/trace" >"$out" || { rm -f "$out"; die "cannot write all of $out: nothing is kept"; }
+	cat "$instance/trace" >"$out" || part_is_left
 	case $mode in
 	host) grep -q -F ': kvm_entry: ' "$out" || note "no VM-entry: did a guest run meanwhile?" ;;
 	guest) grep -q -F ': write_msr: ' "$out" || note "no write of IA32_XFD: did a task use AMX meanwhile?" ;;

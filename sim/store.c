@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "models/event.h"
 #include "sim/digest.h"
@@ -383,6 +384,10 @@ int store_open(const char *path, struct store **store, struct xfd_error *err)
 
 int store_open_existing(const char *path, struct store **store, struct xfd_error *err)
 {
+	if (access(path, F_OK) && errno == ENOENT)
+		return xfd_error_set(err, XFD_ERROR_SYSTEM, path, 0, -1,
+				     "no such database: `xfdsim compare` and `xfdsim replay` make "
+				     "one, and --db names it");
 	return new_store(path, false, schema, sizeof(schema) / sizeof(schema[0]), store, err);
 }
 

@@ -45,7 +45,7 @@ static uint64_t load_long(const struct datpages *p, const uint8_t *at, uint32_t 
 static int fail(const struct datpages *p, uint64_t offset, struct xfd_error *err, const char *what)
 {
 	return xfd_error_set(err, XFD_ERROR_INPUT, p->name, 0, (int64_t)offset,
-			     "damaged trace.dat: %s of CPU %" PRIu32, what, p->cpu);
+			     "damaged trace.dat: CPU %" PRIu32 ": %s", p->cpu, what);
 }
 
 static int fail_memory(const struct datpages *p, struct xfd_error *err)

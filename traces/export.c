@@ -16,6 +16,8 @@
 #include "traces/trace.h"
 
 #define START_NS     UINT64_C(1000000000)
+/* On a vCPU's clock; twice as much, by waiting for others, is still below 2^63. */
+#define MAX_NS       (UINT64_C(1) << 61)
 #define NM_INTR_INFO 0x80000307u
 
 enum {
@@ -177,7 +179,9 @@ static uint64_t clock_of(const struct export *x, uint32_t vcpu)
 {
 	uint64_t khz = x->info->tsc_khz, cycles = x->cycles[vcpu];
 
-	return START_NS + x->shift_ns[vcpu] + cycles / khz * 1000000 + cycles % khz * 1000000 / khz;
+	/* Rounded up, so that clocks below 1 GHz come back to the cycle. */
+	return START_NS + x->shift_ns[vcpu] + cycles / khz * 1000000 +
+	       (cycles % khz * 1000000 + khz - 1) / khz;
 }
 
 /* The same, not before what the pCPU has seen already. */
@@ -468,6 +472,25 @@ static int begin(struct export *x, struct xfd_error *err)
 	return ret;
 }
 
+/* Is the event not too late for a recording? */
+static bool fits(const struct export *x, const struct trace_event *event)
+{
+	uint64_t ms = (x->cycles[event->vcpu] + event->delta_cycles) / x->info->tsc_khz;
+
+	return ms <= MAX_NS / 1000000;
+}
+
+static int fail_late(const struct trace_reader *reader, size_t in_block, struct xfd_error *err)
+{
+	struct xfd_error where = {.offset = -1};
+
+	trace_reader_locate(reader, in_block, &where);
+	return xfd_error_set(err, XFD_ERROR_INPUT, where.source, where.line, where.offset,
+			     "more than %" PRIu64 " s after the start, which is as long as a "
+			     "recording can be",
+			     MAX_NS / 1000000000);
+}
+
 static int fail_at(const struct trace_reader *reader, size_t in_block,
 		   const struct trace_event *event, enum machine_status status,
 		   struct xfd_error *err)
@@ -492,8 +515,12 @@ static int export_all(struct export *x, struct trace_reader *reader, uint64_t *t
 		for (size_t i = 0; i < nr && !ret; i++) {
 			enum machine_status status = admit(x, &events[i]);
 
-			ret = status == MACHINE_OK ? put_event(x, &events[i], err)
-						   : fail_at(reader, i, &events[i], status, err);
+			if (status != MACHINE_OK)
+				ret = fail_at(reader, i, &events[i], status, err);
+			else if (!fits(x, &events[i]))
+				ret = fail_late(reader, i, err);
+			else
+				ret = put_event(x, &events[i], err);
 		}
 		*total += nr;
 	}

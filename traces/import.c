@@ -303,6 +303,7 @@ static json_t *kvm_to_json(const struct kvmtrack_counts *kvm)
 		{"moves", kvm->moves},
 		{"nm", kvm->nm},
 		{"off_ns", kvm->off_ns},
+		{"other_exits", kvm->other_exits},
 		{"preempts", kvm->preempts},
 		{"sample_mismatches", kvm->sample_mismatches},
 		{"sampled_writes", kvm->sampled_writes},
@@ -405,6 +406,10 @@ static int check_strict(const struct import *import, struct xfd_error *err)
 		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
 				     "%" PRIu64 " lines cannot be read, which --strict refuses",
 				     stats->unparsed);
+	if (import->host && kvmtrack_counts(import->host)->other_exits)
+		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
+				     "VM-exits stand in two of the recordings that it is made of, "
+				     "which --strict refuses: import one host at a time");
 	return 0;
 }
 

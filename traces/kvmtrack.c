@@ -14,6 +14,7 @@
 #include "models/exit_reason.h"
 #include "models/msr.h"
 #include "traces/export.h"
+#include "traces/validate.h"
 
 #define NEVER            UINT64_MAX
 #define MSR_TSC_DEADLINE 0x6e0u
@@ -127,6 +128,7 @@ struct kvmtrack {
 	bool exported;
 	bool exported_armed;
 	uint32_t exported_pcpus;
+	uint64_t exported_khz;
 	uint16_t slots[THREAD_SLOTS];
 	struct host_cpu cpus[TRACE_MAX_PCPUS];
 	struct thread threads[TRACE_MAX_VCPUS];
@@ -604,6 +606,7 @@ static int take_guest(struct kvmtrack *track, const struct sched_event *event,
 	bool write = event->kind == SCHED_EVENT_MSR_WRITE;
 	struct thread *t;
 
+	track->counts.other_exits += event->kind == SCHED_EVENT_KVM_EXIT;
 	if (!access || (event->msr != MSR_IA32_XFD && event->msr != MSR_IA32_XFD_ERR))
 		return 0;
 	t = guest_thread(track, event);
@@ -693,6 +696,10 @@ static int take_note(struct kvmtrack *track, const struct sched_event *event, st
 			return 0;
 		track->exported = true;
 		track->exported_pcpus = (uint32_t)event->value;
+		return 0;
+	case RECORDING_NOTE_TSC_KHZ:
+		if (event->value <= TRACE_MAX_TSC_KHZ)
+			track->exported_khz = event->value;
 		return 0;
 	case RECORDING_NOTE_START:
 		track->exported_armed = event->value != 0;
@@ -913,6 +920,19 @@ static int place(struct host_playback *p, uint32_t vcpu, uint64_t cycles, uint32
 	return playback_emit(&p->play, vcpu, cycles, kind, arg, err);
 }
 
+/* Cycles of the clock of the trace that was exported; the new one's may be another. */
+static uint64_t exported_to_cycles(const struct host_playback *p, uint64_t cycles)
+{
+	uint64_t khz = p->play.goal.tsc_khz, was_khz = p->track->exported_khz;
+
+	if (!was_khz || khz == was_khz)
+		return cycles;
+	if (cycles / was_khz > TRACE_MAX_DELTA_CYCLES / khz)
+		return TRACE_MAX_DELTA_CYCLES;
+	cycles = cycles / was_khz * khz + cycles % was_khz * khz / was_khz;
+	return less_of(cycles, TRACE_MAX_DELTA_CYCLES);
+}
+
 static int play_hlt(struct host_playback *p, uint32_t vcpu, uint64_t cycles, uint64_t from_ns,
 		    uint64_t arg, struct xfd_error *err)
 {
@@ -929,9 +949,10 @@ static int play_hlt(struct host_playback *p, uint32_t vcpu, uint64_t cycles, uin
 	p->state[vcpu] = PLAY_HALTED;
 	if (until_ns - from_ns >= SHORT_HALT_NS || p->track->exported)
 		release(p, vcpu);
-	return playback_emit(
-		&p->play, vcpu, cycles, EVENT_hlt,
-		arg & HALT_CYCLES ? arg & ~HALT_CYCLES : to_cycles(p, until_ns) - cycles, err);
+	return playback_emit(&p->play, vcpu, cycles, EVENT_hlt,
+			     arg & HALT_CYCLES ? exported_to_cycles(p, arg & ~HALT_CYCLES)
+					       : to_cycles(p, until_ns) - cycles,
+			     err);
 }
 
 static int play_record(struct host_playback *p, const struct spool_record *record,

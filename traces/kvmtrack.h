@@ -63,6 +63,8 @@
  * @unknown_vectors: exceptions whose vector the recording leaves out
  * @unknown_msrs:  MSR exits whose MSR the recording leaves out: taken as slow
  * @unknown_reasons: reasons without a name, counted as "notify"
+ * @other_exits:   VM-exits in other recordings than the host's: of its guests' guests, or of
+ * another host; left out
  * @guest_ns:      between entries and exits
  * @host_ns:       in KVM, left out of the trace
  * @off_ns:        halted or switched out
@@ -85,6 +87,7 @@ struct kvmtrack_counts {
 	uint64_t unknown_vectors;
 	uint64_t unknown_msrs;
 	uint64_t unknown_reasons;
+	uint64_t other_exits;
 	uint64_t guest_ns;
 	uint64_t host_ns;
 	uint64_t off_ns;

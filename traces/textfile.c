@@ -54,6 +54,15 @@ static const struct {
 	 "a perf.data file: `perf script --ns -i FILE | xfdsim import - -o T.xft` reads it"},
 };
 
+/* Of files that are taken for texts, what they are; NULL for what may be one. */
+static const char *no_text(const void *start, size_t len)
+{
+	for (size_t i = 0; i < sizeof(not_text) / sizeof(not_text[0]); i++)
+		if (len >= not_text[i].len && !memcmp(start, not_text[i].magic, not_text[i].len))
+			return not_text[i].what;
+	return NULL;
+}
+
 static int fail_memory(const struct textfile *text, struct xfd_error *err)
 {
 	return xfd_error_set(err, XFD_ERROR_SYSTEM, textfile_name(text), 0, -1, "out of memory");
@@ -73,11 +82,10 @@ static int sniff(struct textfile *text, struct xfd_error *err)
 	if (!len)
 		return xfd_error_set(err, XFD_ERROR_INPUT, textfile_name(text), 0, -1,
 				     "wanted text, plain, zstd or gzip; the file is empty");
-	for (size_t i = 0; i < sizeof(not_text) / sizeof(not_text[0]); i++)
-		if (len >= not_text[i].len && !memcmp(start, not_text[i].magic, not_text[i].len))
-			return xfd_error_set(err, XFD_ERROR_INPUT, textfile_name(text), 0, 0,
-					     "wanted text, plain, zstd or gzip; this is %s",
-					     not_text[i].what);
+	if (no_text(start, len))
+		return xfd_error_set(err, XFD_ERROR_INPUT, textfile_name(text), 0, 0,
+				     "wanted text, plain, zstd or gzip; this is %s",
+				     no_text(start, len));
 	if (len >= 2 && start[0] == 0x1f && start[1] == 0x8b) {
 		text->gzip = calloc(1, sizeof(*text->gzip));
 		/* 15: any window; + 16: a gzip header must come first. */
@@ -275,6 +283,10 @@ static int begin(struct textfile *text, struct xfd_error *err)
 				     err);
 	if (ret)
 		return ret;
+	if (mark_bytes && no_text(text->window + mark_bytes, text->end - mark_bytes))
+		return xfd_error_set(err, XFD_ERROR_INPUT, textfile_name(text), 0, 0,
+				     "wanted text; this is a binary file that begins with a byte "
+				     "order mark: something has taken it for text");
 	text->begun = true;
 	text->pos = mark_bytes;
 	return 0;

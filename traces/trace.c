@@ -243,6 +243,10 @@ static int read_header(struct trace_reader *reader, struct xfd_error *err)
 	reader->format = find_format(head, len);
 	if (!reader->format)
 		return refuse_unknown(name, head, len, err);
+	if (mark && !reader->format->line)
+		return xfd_error_set(err, XFD_ERROR_INPUT, name, 0, 0,
+				     "a packed trace that begins with a byte order mark: something "
+				     "has taken it for text");
 	ret = reader->format->open(reader->in, &reader->info, &reader->state, err);
 	if (ret)
 		return ret;

@@ -110,18 +110,19 @@ static json_t *kvm_json(const struct import_report *r)
 
 	if (!r->host)
 		return json_null();
-	return json_pack("{so so so so so so so so so so so so so so so so so so so si}", "exits",
-			 cli_uint(k->exits), "fastpath", cli_uint(k->fastpath), "userspace",
-			 cli_uint(k->userspace), "halts", cli_uint(k->halts), "preempts",
-			 cli_uint(k->preempts), "handler_preempts", cli_uint(k->handler_preempts),
-			 "moves", cli_uint(k->moves), "failed_entries", cli_uint(k->failed_entries),
-			 "host_writes", cli_uint(k->host_writes), "guest_writes",
-			 cli_uint(k->guest_writes), "sampled_writes", cli_uint(k->sampled_writes),
-			 "sample_mismatches", cli_uint(k->sample_mismatches), "nm", cli_uint(k->nm),
-			 "unknown_vectors", cli_uint(k->unknown_vectors), "unknown_msrs",
-			 cli_uint(k->unknown_msrs), "unknown_reasons", cli_uint(k->unknown_reasons),
-			 "guest_ns", cli_uint(k->guest_ns), "host_ns", cli_uint(k->host_ns),
-			 "off_ns", cli_uint(k->off_ns), "vms", (int)k->vms);
+	return json_pack("{so so so so so so so so so so so so so so so so so so so so si}",
+			 "exits", cli_uint(k->exits), "fastpath", cli_uint(k->fastpath),
+			 "userspace", cli_uint(k->userspace), "halts", cli_uint(k->halts),
+			 "preempts", cli_uint(k->preempts), "handler_preempts",
+			 cli_uint(k->handler_preempts), "moves", cli_uint(k->moves),
+			 "failed_entries", cli_uint(k->failed_entries), "host_writes",
+			 cli_uint(k->host_writes), "guest_writes", cli_uint(k->guest_writes),
+			 "sampled_writes", cli_uint(k->sampled_writes), "sample_mismatches",
+			 cli_uint(k->sample_mismatches), "nm", cli_uint(k->nm), "unknown_vectors",
+			 cli_uint(k->unknown_vectors), "unknown_msrs", cli_uint(k->unknown_msrs),
+			 "unknown_reasons", cli_uint(k->unknown_reasons), "other_exits",
+			 cli_uint(k->other_exits), "guest_ns", cli_uint(k->guest_ns), "host_ns",
+			 cli_uint(k->host_ns), "off_ns", cli_uint(k->off_ns), "vms", (int)k->vms);
 }
 
 static json_t *score_json(const struct import_report *r)
@@ -264,6 +265,10 @@ static void warn_host(const struct import_report *r)
 			 " MSR exits (kvm_msr missing or filtered): taken as "
 			 "slow exits",
 			 k->unknown_msrs);
+	if (k->other_exits)
+		cli_warn("%" PRIu64 " VM-exits stand in another recording than the first and were "
+			 "left out: if they are another host's, import it by itself",
+			 k->other_exits);
 	if (k->unknown_reasons)
 		cli_warn("%" PRIu64 " VM-exits have a reason without a name: counted as notify",
 			 k->unknown_reasons);
