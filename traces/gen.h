@@ -31,10 +31,10 @@
  *         parts after each other are the whole.
  * Speed:  322 instructions an event, packed (callgrind, 4 million events of the default guest,
  *         one thread): drawing 134, columns, checks and hashes 65, digests of phrases 45, zstd
- *         56, packing 18. On two cores of an Emerald Rapids virtual machine 45 million events
- *         a second, 28 with one thread (medians of eleven; 35 and 18 in the same minutes with
- *         349 instructions). Work limits it, not order: what cannot be divided among threads is
- *         some 45 of them.
+ *         56, packing 18. On two cores of an Emerald Rapids virtual machine 37 million events
+ *         a second, 21 with one thread (medians of nine, 32 and 16 in the same minutes with 349
+ *         instructions; 44 and 27 were the fastest). Work limits it, not order: what cannot be
+ *         divided among threads is some 45 of them.
  */
 #ifndef TRACES_GEN_H
 #define TRACES_GEN_H

@@ -9,7 +9,7 @@
  * Same:   what is accepted here is what ftrace_parse_line() makes of the line, in every field;
  *         tests and a fuzzer compare the two. So nothing depends on what was learned, or when.
  * Why:    the general parser finds each field by the one next to it: 900 instructions a line of
- *         sched_switch, most of them waiting for the field before. Here it is some 250.
+ *         sched_switch, most of them waiting for the field before. Here it is some 330.
  *
  * The newline is found on the way, so that the line need not be searched for it before. On other
  * processors than x86-64 no line is usual.
