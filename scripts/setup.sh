@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 packages="cmake ninja-build gcc libc6-dev pkg-config
 	libsqlite3-dev libjansson-dev libzstd-dev libxxhash-dev libsmartcols-dev libcmocka-dev
 	zlib1g-dev libtracecmd-dev libtraceevent-dev libtracefs-dev libjs-chart.js
-	sqlite3 zstd python3 trace-cmd spin"
+	sqlite3 zstd python3 trace-cmd spin protobuf-compiler"
 
 missing=
 for package in $packages; do

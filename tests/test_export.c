@@ -125,7 +125,7 @@ static void an_export_opens_in_trace_cmd(void **state)
 		export_tracedat(scratch_path("before.xfs"), scratch_path("x.dat"), &nr, &err), 0);
 	text = report_text("-N -t", scratch_path("x.dat"));
 	if (!text) {
-		print_message("trace-cmd is not installed\n");
+		print_message("skipped: trace-cmd is not installed\n");
 		skip();
 	}
 	/* All start at 1 s: the first write is 1000 ns later. */
@@ -258,7 +258,7 @@ static void so_it_does_from_text(void **state)
 {
 	(void)state;
 	if (system("command -v trace-cmd >/dev/null 2>&1")) {
-		print_message("trace-cmd is not installed\n");
+		print_message("skipped: trace-cmd is not installed\n");
 		skip();
 	}
 	assert_come_back(5000, NR_TEXTS, "-N -t");

@@ -395,7 +395,7 @@ static void a_guest_tells_what_its_host_cannot_see(void **state)
 	snprintf(files, sizeof(files), "-i %s -i %s", host, guest);
 	text = report_text("-N -t", files);
 	if (!text) {
-		print_message("trace-cmd is not installed\n");
+		print_message("skipped: trace-cmd is not installed\n");
 		skip();
 	}
 	file_save(scratch_path("in.txt"), text, strlen(text));

@@ -137,7 +137,7 @@ static void a_layout_is_read_from_every_report(void **state)
 		char *text = report_text(reports[i].options, path);
 
 		if (!text) {
-			print_message("trace-cmd is not installed\n");
+			print_message("skipped: trace-cmd is not installed\n");
 			skip();
 		}
 		file_save(scratch_path("report.txt"), text, strlen(text));
@@ -164,7 +164,7 @@ static void version_7_is_read_compressed_and_plain(void **state)
 			 ">/dev/null 2>&1",
 			 from, to, ways[i]);
 		if (system(command)) {
-			print_message("trace-cmd is not installed or cannot convert\n");
+			print_message("skipped: trace-cmd is not installed or cannot convert\n");
 			skip();
 		}
 		assert_layout(events, read_all(to, events), &carries, false);
@@ -206,7 +206,7 @@ static void a_layout_is_read_from_perf(void **state)
 	write_layout(path, layout);
 	text = rest = report_text("-N -t", path);
 	if (!text) {
-		print_message("trace-cmd is not installed\n");
+		print_message("skipped: trace-cmd is not installed\n");
 		skip();
 	}
 	snprintf(path, sizeof(path), "%s", scratch_path("perf.txt"));

@@ -270,7 +270,7 @@ static void protoc_can_read_it(void **state)
 
 	(void)state;
 	if (system("command -v protoc >/dev/null 2>&1")) {
-		print_message("protoc is not installed\n");
+		print_message("skipped: protoc is not installed\n");
 		skip();
 	}
 	write_timeline(&row, TIMELINE_PERFETTO, 0, UINT64_MAX, &totals);

@@ -413,6 +413,18 @@ static int check_strict(const struct import *import, struct xfd_error *err)
 	return 0;
 }
 
+/* Cycles of all vCPUs together have room in what adds them up. */
+static int check_length(const struct import *import, struct xfd_error *err)
+{
+	const struct import_report *report = import->report;
+
+	if (playback_to_cycles(report->duration_ns, import->options->tsc_khz) <=
+	    (UINT64_C(1) << 62) / report->nr_vcpus)
+		return 0;
+	return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
+			     "wanted less than 2^62 cycles of all CPUs together");
+}
+
 static int finish_host(struct import *import, struct xfd_error *err)
 {
 	struct import_report *report = import->report;
@@ -428,11 +440,7 @@ static int finish_host(struct import *import, struct xfd_error *err)
 		return ret;
 	kvmtrack_info(import->host, &info, flags);
 	report->nr_vcpus = info.nr_vcpus;
-	if (playback_to_cycles(report->duration_ns, import->options->tsc_khz) >
-	    (UINT64_C(1) << 62) / report->nr_vcpus)
-		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
-				     "wanted less than 2^62 cycles of all CPUs together");
-	return 0;
+	return check_length(import, err);
 }
 
 /* What the first pass has found out, beside the spool. */
@@ -479,11 +487,7 @@ static int finish_report(struct import *import, struct xfd_error *err)
 				     "msr:write_msr -f 'msr==0x1c4', or choose another --mode");
 	guesttrack_info(import->guest, &info);
 	report->nr_vcpus = info.nr_vcpus;
-	if (playback_to_cycles(report->duration_ns, import->options->tsc_khz) >
-	    (UINT64_C(1) << 62) / report->nr_vcpus)
-		return xfd_error_set(err, XFD_ERROR_INPUT, recording_name(import->recording), 0, -1,
-				     "wanted less than 2^62 cycles of all CPUs together");
-	return 0;
+	return check_length(import, err);
 }
 
 static void told(void *data, uint64_t done)
